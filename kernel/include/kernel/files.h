@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File descriptor tables. files->lock (spinlock) guards the table; lookups take a reference on the
+ * file under it. RLIMIT_NOFILE bounds descriptors.
+ */
+#ifndef KERNEL_FILES_H
+#define KERNEL_FILES_H
+
+#include <kernel/fs.h>
+
+struct files {
+    ref_t ref;
+    spinlock_t lock;
+    struct file **table GUARDED_BY(&lock);
+    u64 *cloexec GUARDED_BY(&lock); /* bitmap */
+    unsigned size GUARDED_BY(&lock);
+    unsigned next GUARDED_BY(&lock); /* no free descriptor below */
+};
+
+struct files *files_create(void);
+void files_put(struct files *f);
+
+/* The file with a new reference, or NULL when `fd` is not open. O_PATH files only when asked. */
+struct file *fd_get(int fd);
+struct file *fd_get_path(int fd);
+
+/* Installs (consumes one reference) at the lowest free number >= from. fd, -EMFILE or -ENOMEM. */
+int fd_install(struct file *f, int from, bool cloexec);
+/* close(2)'s work: 0 or -EBADF, or what flush says. */
+int fd_close(int fd);
+/* exec(2): closes what is marked. */
+void files_close_on_exec(struct files *f);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs: exec(2)'s work, ELF images, scripts, the initial stack and auxiliary vector, the vDSO and
+ * the rewriting of syscall sites.
+ */
+#ifndef KERNEL_LOADER_H
+#define KERNEL_LOADER_H
+
+#include <kernel/fs.h>
+#include <kernel/mm.h>
+#include <kernel/regs.h>
+
+/*
+ * Replaces the current program: kernel-owned NULL-terminated argv and envp. On success the current
+ * task has a new mm, regs hold the entry state and the caller returns to the program. On failure
+ * before the point of no return nothing changed. Errors: execve(2)'s (-ENOENT, -EACCES, -ENOEXEC,
+ * -ELIBBAD, -ENOMEM, -E2BIG, -ELOOP, -EISDIR...); afterwards the process dies with SIGKILL/SIGSEGV.
+ */
+int exec_file(int dfd, const char *path, unsigned lookup_flags, char *const argv[],
+              char *const envp[], struct regs *regs);
+
+/*
+ * Rewrites the certain syscall sites of text that is about to become executable: called by mm for a
+ * private executable file mapping (after the VMA exists, before any page is filled for execution) and
+ * by mprotect for pages that become executable. Never fails: what it cannot do is left to the trap.
+ */
+void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset);
+
+/*
+ * Applies the patches for one page just being filled (content at `page`, which will be mapped at
+ * `va`). Called by the fault path with mm->lock held; must not block.
+ */
+void rewrite_page(struct mm *mm, uintptr_t va, void *page);
+
+/* Forgets patches in a range that is unmapped or replaced. mm->lock held. */
+void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
+
+/*
+ * When regs->rip lies in a trampoline: sets it (and what the trampoline changed) back to the original
+ * site, so that signal frames show the program's own code. Returns true when it did.
+ */
+bool rewrite_hide(struct mm *mm, struct regs *regs);
+
+/* Sites rewritten so far, for --stats. */
+u64 rewrite_count(void);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: VMAs in a red-black tree, trusted per-page state below them.
+ *
+ * mm->lock (mutex) guards the VMA tree, brk and the page state of the user range. The fault path
+ * takes it; copies to and from user memory therefore never run with it held.
+ *
+ * Page state is per enclave and target-independent: for every page of the dynamic range whether it is
+ * absent or present, with which permissions, and whether it is free (present, owned by nobody, ready
+ * for reuse at the same address). Only it decides whether a fault may commit a page.
+ */
+#ifndef KERNEL_MM_H
+#define KERNEL_MM_H
+
+#include <kernel/fs.h>
+#include <kernel/lock.h>
+#include <kernel/rbtree.h>
+#include <linux/mman.h>
+
+#define VM_READ      0x1u
+#define VM_WRITE     0x2u
+#define VM_EXEC      0x4u
+#define VM_SHARED    0x8u
+#define VM_GROWSDOWN 0x10u
+#define VM_LOCKED    0x20u
+#define VM_NORESERVE 0x40u
+#define VM_DONTFORK  0x80u
+#define VM_DONTDUMP  0x100u
+#define VM_WIPEONFORK 0x200u
+#define VM_STACK     0x400u
+#define VM_HEAP      0x800u   /* brk */
+#define VM_VDSO      0x1000u
+#define VM_TRAMPOLINE 0x2000u /* syscall-site trampolines: hidden from /proc/PID/maps' users */
+#define VM_MAYWRITE  0x4000u
+#define VM_SPECIAL   (VM_VDSO | VM_TRAMPOLINE)
+
+struct vma {
+    RB_ENTRY(vma) node;
+    uintptr_t start, end;
+    unsigned flags;
+    struct file *file;   /* owned reference, or NULL */
+    u64 pgoff;           /* in pages, of `start` */
+    const char *name;    /* "[heap]", "[stack]", "[vdso]"; static or owned with name_owned */
+    bool name_owned;
+};
+
+RB_HEAD(vma_tree, vma);
+
+struct mm {
+    ref_t ref;
+    mutex_t lock;
+    struct vma_tree vmas GUARDED_BY(&lock);
+    u64 total_vm, data_vm, exec_vm, stack_vm, locked_vm; /* pages; guarded by lock */
+    u64 rss, rss_peak;                                   /* pages; guarded by lock */
+    uintptr_t brk_start, brk, mmap_base;
+    uintptr_t start_code, end_code, start_data, end_data, start_stack;
+    uintptr_t arg_start, arg_end, env_start, env_end;
+    u64 auxv[64];        /* as on the stack, for /proc/self/auxv */
+    uintptr_t vdso_base;
+    uintptr_t vdso_restorer; /* rt_sigreturn's restorer in the vDSO */
+};
+
+struct mm *mm_create(void);
+void mm_put(struct mm *mm); /* the last reference unmaps everything */
+
+/* Boot: page state over the dynamic range; MemorySize from the manifest in bytes. */
+int mm_init(u64 memory_size);
+
+/* mmap(2)'s core with kernel arguments: the address or -errno. `file` gains its own reference. */
+long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned flags,
+            struct file *file, u64 offset);
+int mm_unmap(struct mm *mm, uintptr_t addr, size_t size);
+int mm_protect(struct mm *mm, uintptr_t addr, size_t size, unsigned prot);
+
+/*
+ * As mm_map, for the kernel's own mappings (vDSO, trampolines, stacks) with VM_* flags and a name.
+ * `addr` 0: anywhere; else exactly there or -EEXIST. `near`/`reach`: within that distance (0: any).
+ */
+long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, size_t size,
+                    unsigned vm_flags, const char *name);
+
+/*
+ * Writes into a mapping whatever its permissions (loader's patches, trampolines, debugger), with
+ * pages made present. -EFAULT outside mappings, -ENOMEM.
+ */
+int mm_poke(struct mm *mm, uintptr_t addr, const void *buf, size_t size);
+int mm_peek(struct mm *mm, uintptr_t addr, void *buf, size_t size);
+
+/*
+ * A page fault of the current thread at `addr` (page granular is enough), from the program or from a
+ * kernel copy. `access`: VM_READ, VM_WRITE or VM_EXEC. 0: resolved or spurious, retry. Else the
+ * signal to raise: fills *sig (SIGSEGV, SIGBUS, SIGKILL for no memory) and *code (SEGV_MAPERR...).
+ * Takes mm->lock; must not be held.
+ */
+int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code);
+
+/* The VMA containing addr, or NULL. mm->lock held. */
+struct vma *mm_find(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
+/* The first VMA that ends above addr. mm->lock held. */
+struct vma *mm_find_next(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
+
+/*
+ * Hook of the syscall-site rewriter (loader/rewrite.c): a private executable mapping of a file, or
+ * anonymous memory about to become executable, is ready to be filled. Called without mm->lock.
+ */
+struct mm_stats {
+    u64 limit_pages;     /* MemorySize */
+    u64 used_pages;      /* programs and kernel */
+    u64 used_peak;
+    u64 free_pages;      /* present, ready for reuse */
+    u64 kernel_pages;
+    u64 faults, commits;
+};
+void mm_stats(struct mm_stats *out);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's log and its last words. Lines go to the host's stderr through a host call; the level
+ * comes from the manifest. Nothing secret is ever logged below LOG_DEBUG.
+ */
+#ifndef KERNEL_PRINTK_H
+#define KERNEL_PRINTK_H
+
+#include <kernel/types.h>
+
+enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+extern enum log_level g_log_level;
+
+/* One line without its newline. Callable with spinlocks held. */
+void printk(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define pr_err(...)   printk(LOG_ERR, __VA_ARGS__)
+#define pr_warn(...)  printk(LOG_WARN, __VA_ARGS__)
+#define pr_info(...)  printk(LOG_INFO, __VA_ARGS__)
+#define pr_debug(...)                                                                              \
+    do {                                                                                           \
+        if (unlikely(g_log_level >= LOG_DEBUG))                                                    \
+            printk(LOG_DEBUG, __VA_ARGS__);                                                        \
+    } while (0)
+
+/* Reports and stops the whole enclave; for broken invariants of our own, never for guest input. */
+_Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#define ASSERT(cond)                                                                               \
+    do {                                                                                           \
+        if (unlikely(!(cond)))                                                                     \
+            panic("%s:%d: %s", __FILE__, __LINE__, #cond);                                         \
+    } while (0)
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals: dispositions, queues, delivery, frames. Source: signal(7), sigaction(2), and the x86-64
+ * signal frame of <asm/sigcontext.h>.
+ */
+#ifndef KERNEL_SIGNAL_H
+#define KERNEL_SIGNAL_H
+
+#include <kernel/list.h>
+#include <kernel/lock.h>
+#include <kernel/types.h>
+#ifndef ADYTON_HOSTED
+#include <asm/signal.h>
+#include <asm/siginfo.h>
+#else
+#include <signal.h>
+#endif
+
+#define NSIG_K 64
+typedef u64 sigset64_t; /* bit n-1 is signal n */
+#define sigmask(sig) (1UL << ((sig)-1))
+
+/*
+ * Kernel-internal results of an interrupted call, never seen by programs: restart unless a handler
+ * without SA_RESTART runs (SYS), restart only if no handler runs (NOHAND), always restart (NOINTR).
+ */
+#define ERESTARTSYS    512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+
+/* sigaction as the kernel's ABI has it (rt_sigaction(2)). */
+struct ksigaction {
+    u64 handler; /* SIG_DFL, SIG_IGN or an address */
+    u64 flags;
+    u64 restorer;
+    sigset64_t mask;
+};
+
+struct sighand {
+    ref_t ref;
+    spinlock_t lock;
+    struct ksigaction action[NSIG_K] GUARDED_BY(&lock);
+};
+
+struct sigqueue {
+    struct list link;
+    siginfo_t info;
+};
+
+/* Pending signals; standard ones at most once, real-time ones in order. */
+struct sigpending {
+    sigset64_t set;
+    struct list queue;  /* struct sigqueue */
+    unsigned count;     /* against RLIMIT_SIGPENDING */
+};
+
+struct altstack {
+    u64 sp, size;
+    u32 flags;
+};
+
+struct task;
+struct group;
+struct regs;
+
+/*
+ * Sends to a thread or to a process. `info` may be NULL (SI_KERNEL). 0, or -EAGAIN when a real-time
+ * signal finds the queue full.
+ */
+int signal_send_task(struct task *t, int sig, const siginfo_t *info);
+int signal_send_group(struct group *g, int sig, const siginfo_t *info);
+
+/*
+ * A synchronous fault of the current task: delivered even if blocked or ignored (then with the
+ * default action), as Linux's force_sig_fault.
+ */
+void signal_force_fault(int sig, int code, u64 addr, int trapno, u64 error);
+
+/* True when an unblocked signal waits for the current task. */
+bool signal_pending(void);
+
+/*
+ * On the way back to the program: handles WORK_SIGNAL, restarts calls, builds frames, or ends the
+ * process. Called by the entry code with task->regs complete.
+ */
+void signal_deliver(struct regs *regs);
+
+/* exec(2): handlers to default, keep ignored; drops the alternate stack. */
+void signal_exec(struct task *t);
+
+struct sighand *sighand_create(void);
+
+/* A signal that the host forwarded (SIGINT, SIGTERM, SIGWINCH, ...): goes to the first process. */
+void signal_from_host(int sig);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only way out of the kernel: what a target (target/sgx, target/null) provides. Everything that
+ * comes back from here has been checked by the target: lengths are at most what was asked, numbers
+ * lie in the ranges of abi/hostcalls.tbl, buffers are trusted copies. Unless stated otherwise a call
+ * may leave the enclave, may be made with mutexes but not spinlocks held, and is SMP-safe.
+ */
+#ifndef KERNEL_TARGET_H
+#define KERNEL_TARGET_H
+
+#include <kernel/types.h>
+
+struct task;
+struct target_thread;
+struct manifest;
+
+/* ---- Memory: page-aligned ranges of the enclave's dynamic range ------------------------------ */
+
+#define TARGET_READ  1u
+#define TARGET_WRITE 2u
+#define TARGET_EXEC  4u
+
+/*
+ * Makes absent pages present, zeroed, with `prot` (at least READ). The caller's page state says
+ * they are absent. On failure nothing stays committed.
+ * Errors: -ENOMEM the host or the EPC has no page left.
+ */
+int target_mem_commit(uintptr_t va, size_t page_count, unsigned prot);
+
+/*
+ * Makes one absent page present with the contents of the kernel's page `src` and `prot`, at once:
+ * nobody sees it writable unless `prot` says so (EACCEPTCOPY). -ENOMEM as above.
+ */
+int target_mem_commit_copy(uintptr_t va, const void *src, unsigned prot);
+
+/* Changes present pages from `old` to `new` (0 = no access). -ENOMEM: the host refused. */
+int target_mem_protect(uintptr_t va, size_t page_count, unsigned old, unsigned new_prot);
+
+/* Gives present pages back to the host; they become absent. -ENOMEM: host refused, state unchanged. */
+int target_mem_release(uintptr_t va, size_t page_count);
+
+/* ---- Threads: parking and waking -------------------------------------------------------------- */
+
+#define TARGET_POLL_MAX 64
+struct target_pollfd {
+    int fd;      /* a host descriptor from this interface */
+    u16 events;  /* POLLIN ... */
+    u16 revents; /* a hint from the host */
+};
+
+/*
+ * Parks the calling thread until target_unpark(), `deadline` (nanoseconds of CLOCK_MONOTONIC,
+ * UINT64_MAX for none), a host signal, or readiness of one of `fds`. Wakes spuriously at will; the
+ * caller re-checks its condition. An unpark that came before makes it return at once.
+ */
+void target_park(struct target_pollfd *fds, unsigned count, u64 deadline);
+
+/* Wakes the thread that runs `task`. Callable with spinlocks held. */
+void target_unpark(struct task *task);
+
+/* Makes a running `task` notice its pending work soon (interrupts user code). Spinlocks allowed. */
+void target_kick(struct task *task);
+
+/* Asks for an interrupt of the calling process at `deadline` (monotonic ns; UINT64_MAX disarms). */
+void target_timer_set(u64 deadline);
+
+/* Gives up the processor. */
+void target_yield(void);
+
+/* Ends the enclave with the program's wait(2) status. */
+_Noreturn void target_exit(int wait_status);
+
+/* Ends it after a broken invariant; `report` was logged. Safe in any context. */
+_Noreturn void target_abort(const char *report);
+
+/* ---- Host descriptors: console, terminal, host files of later mounts ------------------------- */
+
+/* As read(2)/write(2) on a host descriptor with at most `size` bytes. -errno of the host's call. */
+ssize_t target_host_read(int fd, void *buf, size_t size);
+ssize_t target_host_write(int fd, const void *buf, size_t size);
+
+/* poll(2) with no timeout: the current readiness (hint) of one descriptor. */
+int target_host_poll(int fd, unsigned events);
+
+enum target_fd_kind { TARGET_FD_CLOSED, TARGET_FD_TTY, TARGET_FD_PIPE, TARGET_FD_FILE, TARGET_FD_OTHER };
+/* What stands behind host descriptor 0, 1 or 2; its open(2) access mode in *flags. */
+enum target_fd_kind target_host_fd_kind(int fd, int *flags);
+
+/*
+ * Terminal requests on a host descriptor: the uAPI's TCGETS, TCSETS*, TIOCGWINSZ, TIOCSWINSZ,
+ * TCFLSH, TCSBRK, FIONREAD, TIOCGPGRP... with `arg` a kernel copy of `size` bytes, in and out.
+ * -ENOTTY, -EINVAL, -EIO.
+ */
+int target_host_ioctl(int fd, unsigned request, void *arg, size_t size);
+
+/* ---- Time, processor --------------------------------------------------------------------------- */
+
+/* The host's clocks (untrusted), ns since the epoch and since boot; for cross-checks. */
+int target_host_clock(u64 *realtime_ns, u64 *monotonic_ns);
+
+/* CPUID as the host's processor answers it. Cached and sanitised by kernel/arch. */
+void target_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
+
+/* XFRM of this enclave, from its REPORT: which state components the program may use. */
+u64 target_xfrm(void);
+
+/* Processors that the program may use (MaxAffinityCPUs applied), at least 1. */
+unsigned target_cpu_count(void);
+
+/* ---- What the enclave was started with ---------------------------------------------------------- */
+
+/* The measured manifest; `*size` its whole length. Trusted memory, read-only. */
+const void *target_manifest(size_t *size);
+
+/*
+ * The root archive as the host maps it: untrusted memory that stays mapped and may change at any
+ * moment. Copy out with target_host_copy(), verify, then use. -ENODEV when there is none.
+ */
+int target_rootfs(const void __host **base, u64 *size);
+
+/* Copies from untrusted memory. Both ends were range-checked by the target. -EFAULT if they fail. */
+int target_host_copy(void *dst, const void __host *src, size_t size);
+
+/*
+ * Host-supplied arguments or environment (only when the manifest allows it): NUL-separated strings
+ * copied to `buf`, their count in *count. -E2BIG, -ENOENT.
+ */
+enum target_host_strings { TARGET_HOST_ARGS, TARGET_HOST_ENV };
+ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t size, unsigned *count);
+
+/* ---- Seeing inside ------------------------------------------------------------------------------- */
+
+/* A line for the host's stderr (level as enum log_level). Never blocks for long; spinlocks allowed. */
+void target_log(int level, const char *text, size_t size);
+
+/* A part of the --stats report, JSON text in order; the host adds its own counters. */
+void target_stats(const char *json, size_t size);
+
+/*
+ * Debug enclaves only: a file's image appeared (or, with path NULL, vanished) at an address, so that
+ * a debugger can load its symbols. Does nothing in others.
+ */
+void target_debug_map(const char *path, uintptr_t base);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clocks. Time comes from the TSC inside; its frequency and offset are fitted to the host's clock,
+ * checked against it now and then, and never make a clock go backwards (kernel/time/clock.c).
+ */
+#ifndef KERNEL_TIME_H
+#define KERNEL_TIME_H
+
+#include <kernel/types.h>
+#include <linux/time_types.h>
+
+#define NSEC_PER_SEC 1000000000UL
+
+/* Nanoseconds. Callable with spinlocks held; never leaves the enclave. */
+u64 time_monotonic(void);
+u64 time_realtime(void);
+
+struct __kernel_timespec time_to_timespec(u64 ns);
+/* -EINVAL for a negative or denormal timespec. Saturates at INT64_MAX ns. */
+int timespec_to_ns(const struct __kernel_timespec *ts, u64 *ns);
+
+/* Timers of the kernel (ITIMER_*, alarm, POSIX timers): run their function in the context of a task
+ * that noticed the interrupt or expiry, with no locks held. */
+struct ktimer {
+    u64 deadline; /* monotonic ns; guarded by the timer list's lock */
+    void (*fn)(struct ktimer *t);
+    struct ktimer *prev, *next;
+    bool armed;
+};
+
+void ktimer_init(struct ktimer *t, void (*fn)(struct ktimer *));
+void ktimer_set(struct ktimer *t, u64 deadline);
+bool ktimer_cancel(struct ktimer *t); /* true when it was armed and will not run */
+
+/* Runs expired timers; called from the interrupt path, before blocking and after waking. */
+void ktimer_run(void);
+/* The earliest deadline, UINT64_MAX when none. */
+u64 ktimer_next(void);
+
+/* Fits the clock to the host's; called once at boot, with the TSC running. */
+void time_init(void);
+
+/* The data page behind the vDSO's clock_gettime; kernel/loader/vdso maps it read-only. */
+struct vdso_data;
+const struct vdso_data *time_vdso_data(void);
+
+#endif
