@@ -26,6 +26,14 @@ struct file *fd_get_path(int fd);
 
 /* Installs (consumes one reference) at the lowest free number >= from. fd, -EMFILE or -ENOMEM. */
 int fd_install(struct file *f, int from, bool cloexec);
+/*
+ * Installs exactly at `fd` (consumes one reference), closing what was there: dup2(2), dup3(2).
+ * fd, -EBADF when it lies beyond RLIMIT_NOFILE, or -ENOMEM.
+ */
+int fd_install_at(struct file *f, int fd, bool cloexec);
+/* FD_CLOEXEC of an open descriptor: 0 or 1, 0 when set; -EBADF. */
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool cloexec);
 /* close(2)'s work: 0 or -EBADF, or what flush says. */
 int fd_close(int fd);
 /* exec(2): closes what is marked. */

@@ -118,6 +118,7 @@ struct inode {
     void *private;           /* the file system's */
     struct list fs_link;     /* the file system's */
     void *locks;             /* flock and record locks; vfs/lock.c */
+    u32 seals;               /* F_SEAL_*, memfd only (F_SEAL_SEAL elsewhere); guarded by lock */
 };
 
 /*
@@ -154,6 +155,8 @@ struct file {
     loff_t pos GUARDED_BY(&pos_lock);
     struct cred *cred;   /* of the opener */
     void *private;
+    /* F_SETOWN, F_SETOWN_EX, F_SETSIG: stored as Linux does; guarded by pos_lock. */
+    int owner_type, owner, owner_signal;
 };
 
 /* ---- References ------------------------------------------------------------------------------- */
@@ -196,6 +199,16 @@ char *path_name(const struct path *p, char *buf, size_t size);
 
 /* A file that has no name in any directory (memfd, pipes, sockets): "pipe:[N]" etc. */
 struct file *file_create_anon(const char *name, const struct file_ops *ops, void *priv, int flags);
+
+/*
+ * What every regular file's write op checks first, inode->lock held (vfs/read_write.c): O_APPEND and
+ * RWF_APPEND move *pos to the end, RLIMIT_FSIZE and seals bound it, set-id bits fall. Cuts `from` and
+ * returns the bytes that may be written, 0, -EFBIG (SIGXFSZ sent where Linux does) or -EPERM.
+ */
+ssize_t file_write_checks(struct file *f, struct iov_iter *from, loff_t *pos);
+
+/* 0 or -errno (-EFBIG with SIGXFSZ, -EPERM by a seal): may this regular file get that size? */
+int inode_newsize_ok(struct inode *inode, u64 size);
 
 /* 0 or -EACCES: may the current credentials do MAY_READ(4)/MAY_WRITE(2)/MAY_EXEC(1) to the inode? */
 int inode_permission(struct inode *inode, int mask);

@@ -46,6 +46,7 @@ struct iov_iter {
     size_t offset;  /* into iov[0] */
     size_t count;   /* bytes left */
     bool kernel;    /* the segments are kernel memory */
+    int flags;      /* RWF_* of preadv2/pwritev2; the constructors set 0 */
     struct iovec one;
 };
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the descriptor-level calls (read_write.c, sendfile.c, memfd.c, sync.c) share. None of these
+ * takes or drops a reference on the file. Callers hold no inode lock; pos_lock is theirs to hold.
+ */
+#ifndef KERNEL_VFS_RW_H
+#define KERNEL_VFS_RW_H
+
+#include <kernel/fs.h>
+#include <linux/fcntl.h>
+
+static inline bool file_readable(const struct file *f)
+{
+    return (f->flags & O_ACCMODE) == O_RDONLY || (f->flags & O_ACCMODE) == O_RDWR;
+}
+
+static inline bool file_writable(const struct file *f)
+{
+    return (f->flags & O_ACCMODE) == O_WRONLY || (f->flags & O_ACCMODE) == O_RDWR;
+}
+
+/*
+ * The file's read and write ops with read(2)'s checks of the file itself: -EBADF when it was not
+ * opened for that, -EISDIR for a directory, -EINVAL when it has no such op. Writing through an
+ * O_DSYNC or O_SYNC description syncs afterwards.
+ */
+ssize_t file_read_iter(struct file *f, struct iov_iter *to, loff_t *pos);
+ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos);
+
+/* lseek(2) for a file whose ops have no seek: by inode->size, no holes before the end. */
+loff_t file_seek_default(struct file *f, loff_t offset, int whence);
+
+/* memfd.c: F_ADD_SEALS and F_GET_SEALS. -EINVAL where the file cannot be sealed, -EPERM, -EBUSY. */
+long memfd_add_seals(struct file *f, unsigned seals);
+long memfd_get_seals(struct file *f);
+
+#endif
