@@ -48,6 +48,10 @@ void waitqueue_wake_one(struct waitqueue *wq, unsigned key);
 void waiter_add(struct waiter *w, struct waitqueue *wq, unsigned events);
 void waiter_remove(struct waiter *w);
 
+/* As waiter_add, with a wake function of the caller's and a place among the exclusive waiters. */
+void waiter_add_fn(struct waiter *w, struct waitqueue *wq, unsigned events, waiter_fn fn,
+                   bool exclusive);
+
 #define DEADLINE_NONE UINT64_MAX
 
 /*
