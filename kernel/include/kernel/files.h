@@ -15,6 +15,7 @@ struct files {
     u64 *cloexec GUARDED_BY(&lock); /* bitmap */
     unsigned size GUARDED_BY(&lock);
     unsigned next GUARDED_BY(&lock); /* no free descriptor below */
+    u64 *open GUARDED_BY(&lock);    /* bitmap of taken numbers; the file may still be coming */
 };
 
 struct files *files_create(void);
@@ -23,6 +24,26 @@ void files_put(struct files *f);
 /* The file with a new reference, or NULL when `fd` is not open. O_PATH files only when asked. */
 struct file *fd_get(int fd);
 struct file *fd_get_path(int fd);
+
+/*
+ * A descriptor's file for the duration of one call, without a reference when nobody else can close it
+ * (the table belongs to one thread): the fast way for read, write and the like.
+ */
+struct fd {
+    struct file *file; /* NULL: not open */
+    bool put;
+};
+struct fd fd_borrow(int fd);
+static inline void fd_release(struct fd f)
+{
+    if (unlikely(f.put))
+        file_put(f.file);
+}
+
+/* Takes the lowest free number >= from before its file exists, then gives it one (or it back). */
+int fd_reserve(unsigned from, bool cloexec);
+void fd_commit(int fd, struct file *f);
+void fd_cancel(int fd);
 
 /* Installs (consumes one reference) at the lowest free number >= from. fd, -EMFILE or -ENOMEM. */
 int fd_install(struct file *f, int from, bool cloexec);

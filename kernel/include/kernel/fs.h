@@ -5,9 +5,13 @@
  * File systems never see paths: lookup gets one name in one directory. Inodes and dentries are
  * reference counted; a path holds one reference on its mount and one on its dentry.
  *
- * Locking: inode->lock (mutex) guards attributes and data of one inode and, for a directory, its
- * entries; two inodes are locked in address order, directories before their children. g_dcache_lock
- * (spinlock) guards the dentry tree's links. file->pos_lock guards the offset.
+ * Locking: inode->lock (mutex) guards attributes of one inode, serialises its writers and, for a
+ * directory, guards its entries. Two inodes are locked parents before children, else in address
+ * order; a rename across directories holds g_rename_lock first. g_dcache_lock (spinlock) guards the
+ * dentry tree's links and the mount tree's. file->pos_lock guards the offset. cache->lock (mutex)
+ * guards the pages of one file. Order: pos_lock, g_rename_lock, inode->lock, mm->lock, cache->lock,
+ * g_dcache_lock, files->lock and fs->lock. The fault path takes mm->lock and cache->lock only, so
+ * user copies may be made with an inode's lock held but not with a cache's.
  */
 #ifndef KERNEL_FS_H
 #define KERNEL_FS_H
@@ -99,8 +103,15 @@ struct inode_ops {
     int (*open)(struct inode *inode, struct file *file);
 };
 
+/* inode->flags; set before the inode is visible, except INODE_DEAD. */
+#define INODE_NOATIME  1u /* generated files: no access times */
+#define INODE_MAGIC    2u /* a magic link: ops->follow gives the object */
+#define INODE_STREAM   4u /* opens are not seekable (FIFOs, sockets and terminals are so anyway) */
+#define INODE_SEEKABLE 8u /* a device whose opens are seekable (mem, block) */
+
 struct inode {
     ref_t ref;
+    u32 flags;
     mutex_t lock;
     struct superblock *sb;
     const struct inode_ops *ops;
@@ -119,6 +130,80 @@ struct inode {
     struct list fs_link;     /* the file system's */
     void *locks;             /* flock and record locks; vfs/lock.c */
     u32 seals;               /* F_SEAL_*, memfd only (F_SEAL_SEAL elsewhere); guarded by lock */
+    const char *link;        /* a symlink's text in memory, constant; owned with `private`'s rules */
+    s32 writers;             /* opens for writing, or below 0: runs as a program (ETXTBSY); atomic */
+};
+
+/*
+ * A name in a directory, cached. inode NULL: known not to exist. Names and links are guarded by
+ * g_dcache_lock; `inode` changes once, from NULL, under it and the directory's lock, so a holder of a
+ * reference to a positive dentry may read it. A dentry holds its parent and its inode.
+ */
+struct dentry {
+    u32 ref;              /* atomic; reaches and leaves zero under g_dcache_lock */
+    u32 hash;
+    u32 flags;            /* DENTRY_*; guarded by g_dcache_lock */
+    u32 name_size;
+    struct dentry *parent; /* itself for a root or an anonymous file */
+    struct inode *inode;
+    struct dentry *hash_next;
+    const char *name;     /* `small`, or heap */
+    struct list child_link; /* in parent->children */
+    struct list children;
+    struct list lru;      /* unused ones, oldest first */
+    char small[40];
+};
+
+#define DENTRY_HASHED  1u
+#define DENTRY_MOUNTED 2u /* a mount point in some mount */
+#define DENTRY_CHECK   4u /* ask ops->revalidate before use */
+#define DENTRY_ANON    8u /* no place in any tree: path_name() gives the bare name */
+
+struct statfs;
+
+struct superblock_ops {
+    /* Fills what it knows; the VFS set f_type, f_bsize, f_namelen, f_fsid before. NULL: that. */
+    int (*statfs)(struct superblock *sb, struct statfs *st);
+    /* The last mount is gone: frees what the file system owns. sb itself is the VFS's. */
+    void (*release)(struct superblock *sb);
+};
+
+/* A file system type; registered once at boot, never removed. */
+struct fs_type {
+    const char *name;
+    bool needs_device;   /* without it: "nodev" in /proc/filesystems */
+    /*
+     * Makes a superblock with sb_create() and a root directory in sb->root (one reference, owned by
+     * sb). `data`: options of mount(2), may be NULL. 0 with *out, or -errno.
+     */
+    int (*mount)(const struct fs_type *type, const char *source, unsigned long flags,
+                 const char *data, struct superblock **out);
+    struct fs_type *next; /* the registry's */
+};
+
+struct superblock {
+    ref_t ref;
+    const struct fs_type *type;
+    const struct superblock_ops *ops;
+    dev_t dev;           /* anonymous device number, as stat(2) shows it */
+    u32 magic;           /* <linux/magic.h> */
+    u32 block_size;
+    struct inode *root;
+    u64 next_ino;        /* atomic */
+    void *private;
+};
+
+struct mount {
+    ref_t ref;           /* paths into it, and mounts on it */
+    struct superblock *sb;
+    struct dentry *root;
+    struct mount *parent;      /* itself for the root mount; guarded by g_dcache_lock, as below */
+    struct dentry *mountpoint; /* in parent */
+    struct list children, child_link;
+    struct list all_link;      /* g_mounts, in the order of mounting */
+    unsigned long flags;       /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME... */
+    char *source;              /* as given to mount(2) */
+    int id;
 };
 
 /*
@@ -155,6 +240,7 @@ struct file {
     loff_t pos GUARDED_BY(&pos_lock);
     struct cred *cred;   /* of the opener */
     void *private;
+    u8 internal;         /* FILE_*; vfs/ only */
     /* F_SETOWN, F_SETOWN_EX, F_SETSIG: stored as Linux does; guarded by pos_lock. */
     int owner_type, owner, owner_signal;
 };
@@ -197,7 +283,11 @@ ssize_t file_pwrite(struct file *f, const void *buf, size_t size, loff_t pos);
 /* The absolute path of `p` below the current root, as d_path: into buf, returns a pointer in it. */
 char *path_name(const struct path *p, char *buf, size_t size);
 
-/* A file that has no name in any directory (memfd, pipes, sockets): "pipe:[N]" etc. */
+/*
+ * A file that has no name in any directory (pipes, sockets, eventfds): "pipe:[N]" etc., on an inode of
+ * its own, mode 0600 without a type (S_IFIFO or S_IFSOCK may be set in f->inode->mode before the file
+ * is installed). O_* in flags. ERR_PTR(-ENOMEM).
+ */
 struct file *file_create_anon(const char *name, const struct file_ops *ops, void *priv, int flags);
 
 /*
@@ -210,8 +300,108 @@ ssize_t file_write_checks(struct file *f, struct iov_iter *from, loff_t *pos);
 /* 0 or -errno (-EFBIG with SIGXFSZ, -EPERM by a seal): may this regular file get that size? */
 int inode_newsize_ok(struct inode *inode, u64 size);
 
+/* The same over an inode that the caller made (memfd: "memfd:NAME"); consumes it, even on failure. */
+struct file *file_create_on(struct inode *inode, const char *name, int flags);
+
 /* 0 or -EACCES: may the current credentials do MAY_READ(4)/MAY_WRITE(2)/MAY_EXEC(1) to the inode? */
 int inode_permission(struct inode *inode, int mask);
+
+/* ---- Changing inodes (vfs/attr.c) -------------------------------------------------------------- */
+
+/* Sets what attr->valid names, without permission checks; ops->setattr or plain. lock held. */
+int inode_setattr(struct inode *inode, const struct iattr *attr);
+/*
+ * truncate(2)'s work with the file already known writable: limits, seals, set-id bits, the pages, the
+ * mappings (mm_truncate_notify). Takes inode->lock. -EISDIR, -EINVAL, -EFBIG, -EPERM, -ETXTBSY.
+ */
+int inode_truncate(struct inode *inode, u64 size);
+/* Sets mtime and ctime (or only ctime) to now. lock held. */
+void inode_touch(struct inode *inode, u32 attr_times);
+/* After a read through `f`: relatime. Cheap when nothing is due. No lock needed. */
+void file_accessed(struct file *f);
+/* mnt_want_write: 0 or -EROFS. */
+int path_want_write(const struct path *p);
+
+/* ---- For file systems --------------------------------------------------------------------------- */
+
+void fs_register(struct fs_type *type);
+/* /proc/filesystems: the registered types in order; NULL starts, NULL ends. */
+const struct fs_type *fs_type_next(const struct fs_type *type);
+
+struct superblock *sb_create(const struct fs_type *type, const struct superblock_ops *ops, u32 magic);
+void sb_put(struct superblock *sb);
+
+/*
+ * A new inode with one reference: number from sb, all times now, nlink 1, owner root; ops and fops
+ * answer with vfs/default.c's errors until they are set. NULL: no memory.
+ */
+struct inode *inode_create(struct superblock *sb, mode_t mode);
+/* Owner and mode of a new child of `dir` by the current credentials (setgid directories). */
+void inode_init_owner(struct inode *inode, const struct inode *dir, mode_t mode);
+
+/*
+ * For file_ops.readdir, called with f->pos_lock held; takes inode->lock itself where it needs it.
+ * ctx->pos 0 and 1 are "." and "..": emits what is due, false when the buffer is full.
+ */
+bool dir_emit_dots(struct file *f, struct dir_context *ctx);
+
+/* Directories of file systems that keep no data of their own to list use this for `read`: -EISDIR. */
+extern const struct inode_ops inode_default_ops;
+extern const struct file_ops file_default_ops;
+
+/*
+ * Opens of device nodes (mknod works in every file system) and FIFOs go to who serves that type:
+ * `open` sets file->ops and file->private. Without one: -ENXIO.
+ */
+void vfs_set_special_open(mode_t type, int (*open)(struct inode *inode, struct file *f));
+
+/* A device number in stat(2)'s form. */
+static inline dev_t dev_make(unsigned major, unsigned minor)
+{
+    return (minor & 0xff) | ((dev_t)major << 8) | ((dev_t)(minor & ~0xffu) << 12);
+}
+static inline unsigned dev_major(dev_t dev)
+{
+    return (dev >> 8) & 0xfff;
+}
+static inline unsigned dev_minor(dev_t dev)
+{
+    return (dev & 0xff) | ((dev >> 12) & 0xfff00);
+}
+
+/* ---- Mounts (vfs/mount.c) ------------------------------------------------------------------------ */
+
+/*
+ * Mounts a registered type at the directory `at` (kernel path). -ENODEV: no such type, -ENOTDIR,
+ * -ENOENT, -ENOMEM, or what the type's mount says.
+ */
+int vfs_mount(const char *type, const char *source, const char *at, unsigned long flags,
+              const char *data);
+
+/* Text of /proc/mounts (MOUNT_TABLE) or /proc/self/mountinfo (MOUNT_INFO); as snprintf. */
+enum mount_format { MOUNT_TABLE, MOUNT_INFO };
+size_t mount_show(char *buf, size_t size, enum mount_format format);
+
+/* ---- Advisory locks (vfs/lock.c) ----------------------------------------------------------------- */
+
+struct flock;
+struct files;
+/*
+ * fcntl(2)'s F_GETLK/F_SETLK(W) on a kernel copy of the caller's flock; `ofd`: F_OFD_*, owned by the
+ * description instead of the process. -EAGAIN, -EINTR (-ERESTARTSYS), -EDEADLK, -EINVAL, -EOVERFLOW,
+ * -EBADF (access mode), -ENOLCK.
+ */
+int lock_record_get(struct file *f, struct flock *fl, bool ofd);
+int lock_record_set(struct file *f, const struct flock *fl, bool ofd, bool wait);
+/* close(2) of any descriptor: drops the process' record locks on the file. */
+void lock_close(struct file *f, struct files *owner);
+/* The description's last reference: drops its flock and OFD locks. */
+void lock_release(struct file *f);
+
+/* ---- RAM files (fs/ramfs) ------------------------------------------------------------------------ */
+
+/* A regular file in no directory (memfd): nlink 0, pages in the cache, mode as given. */
+int ramfs_create_anon(mode_t mode, struct inode **out);
 
 /* ---- Regular files' pages (vfs/pagecache.c) ---------------------------------------------------- */
 
@@ -233,8 +423,29 @@ int pagecache_unbind_page(struct inode *inode, u64 index);
 /* Where a bound page lives now; 0 when it lives in the heap. */
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index);
 
+/* file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE, PUNCH_HOLE,
+ * ZERO_RANGE, COLLAPSE_RANGE, INSERT_RANGE. seek: SEEK_DATA and SEEK_HOLE too. */
+ssize_t pagecache_read(struct file *f, struct iov_iter *to, loff_t *pos);
+ssize_t pagecache_write(struct file *f, struct iov_iter *from, loff_t *pos);
+loff_t pagecache_seek(struct file *f, loff_t offset, int whence);
+int pagecache_fallocate(struct file *f, int mode, loff_t offset, loff_t size);
+/* 0: the mapping's pages come from the functions above. */
+int pagecache_mmap(struct file *f, struct vma *vma);
+
+/*
+ * Frees memory that can be had again: clean archive-backed pages, unused dentries. Takes only locks
+ * that are free. Returns the pages given back. For mm, when MemorySize is exhausted.
+ */
+size_t vfs_shrink(size_t page_count);
+
 /* Registered by mm: called (inode->lock held) when a file shrinks, to drop mapped pages beyond. */
 void mm_truncate_notify(struct inode *inode, u64 new_size);
+
+/* file->internal */
+#define FILE_ATIME_DUE  1u /* the access time was over a day old at open */
+#define FILE_WRITER     2u /* counted in inode->writers */
+#define FILE_DENY_WRITE 4u /* opened for exec: counted below zero there */
+#define FILE_LOCKED     8u /* may own locks (lock.c) */
 
 /* ---- Boot -------------------------------------------------------------------------------------- */
 
