@@ -41,6 +41,13 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
  */
 bool rewrite_hide(struct mm *mm, struct regs *regs);
 
+/*
+ * The reverse, for rt_sigreturn: a frame says to go on at an original address, and Linux' restart rule
+ * points at the `syscall` instruction itself. When regs->rip lies inside replaced bytes (not at their
+ * first), sets it to the same point in the site's trampoline. Returns true when it did.
+ */
+bool rewrite_show(struct mm *mm, struct regs *regs);
+
 /* Sites rewritten so far, for --stats. */
 u64 rewrite_count(void);
 

@@ -27,6 +27,8 @@ typedef u64 sigset64_t; /* bit n-1 is signal n */
 #define ERESTARTSYS    512
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514
+/* Restart through restart_syscall(2) and task->restart; -EINTR when a handler runs. */
+#define ERESTART_RESTARTBLOCK 516
 
 /* sigaction as the kernel's ABI has it (rt_sigaction(2)). */
 struct ksigaction {
@@ -89,6 +91,32 @@ void signal_deliver(struct regs *regs);
 void signal_exec(struct task *t);
 
 struct sighand *sighand_create(void);
+
+/*
+ * For ppoll, pselect6, epoll_pwait: installs a mask until the call ends. `umask` NULL: nothing to do.
+ * -EINVAL for a size other than 8, -EFAULT. The old mask comes back by itself when the call ends
+ * with -EINTR or -ERESTART* (after the handler's frame was built); on every other end the caller says
+ * so with signal_restore_mask(false).
+ */
+int signal_set_temp_mask(const sigset64_t __user *umask, size_t size);
+void signal_restore_mask(bool interrupted);
+
+/* Replaces the current task's blocked set (SIGKILL and SIGSTOP stay unblocked). */
+void signal_set_blocked(sigset64_t set);
+
+/*
+ * signalfd, sigtimedwait: takes the next pending signal of `set` for the current task. Returns its
+ * number with *info filled, or 0. Signals that come later wake group->signal_wait.
+ */
+int signal_take(sigset64_t set, siginfo_t *info);
+
+/* Frees what is queued. Nobody else refers to the queue. */
+void sigpending_flush(struct sigpending *p);
+void sigpending_init(struct sigpending *p);
+void sighand_put(struct sighand *s);
+
+/* Bytes that a signal frame takes at most, for AT_MINSIGSTKSZ. */
+size_t signal_frame_size(void);
 
 /* A signal that the host forwarded (SIGINT, SIGTERM, SIGWINCH, ...): goes to the first process. */
 void signal_from_host(int sig);

@@ -64,6 +64,9 @@ void target_kick(struct task *task);
 /* Asks for an interrupt of the calling process at `deadline` (monotonic ns; UINT64_MAX disarms). */
 void target_timer_set(u64 deadline);
 
+/* Tells the first process the signals that the host was sent for it (signal_from_host). */
+void target_take_signals(void);
+
 /* Gives up the processor. */
 void target_yield(void);
 
@@ -97,6 +100,9 @@ int target_host_ioctl(int fd, unsigned request, void *arg, size_t size);
 
 /* The host's clocks (untrusted), ns since the epoch and since boot; for cross-checks. */
 int target_host_clock(u64 *realtime_ns, u64 *monotonic_ns);
+
+/* What the host says of the TSC's frequency, in kHz; 0: it does not know. A hint. */
+u64 target_tsc_khz(void);
 
 /* CPUID as the host's processor answers it. Cached and sanitised by kernel/arch. */
 void target_cpuid(u32 leaf, u32 subleaf, u32 out[4]);

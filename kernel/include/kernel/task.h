@@ -15,6 +15,7 @@
 #include <kernel/wait.h>
 #include <linux/capability.h>
 #include <linux/resource.h>
+#include <linux/time_types.h>
 
 #define COMM_SIZE    16
 #define NGROUPS_MAX  65536
@@ -22,6 +23,7 @@
 #define RLIM_NLIMITS 16
 #endif
 #define RLIM_INFINITY_ (~0UL)
+#define CPU_MASK_WORDS 16 /* 1,024 processors */
 
 struct rlimit64_k {
     u64 cur, max;
@@ -46,6 +48,7 @@ struct cred {
 struct group {
     ref_t ref;
     spinlock_t lock;
+    struct list link;                         /* all groups; guarded by g_task_list_lock */
     pid_t tgid, pgid, sid, ppid;
     struct list tasks GUARDED_BY(&lock);      /* task.group_link */
     struct sigpending pending GUARDED_BY(&lock);
@@ -53,9 +56,11 @@ struct group {
     struct rlimit64_k rlimits[RLIM_NLIMITS] GUARDED_BY(&lock);
     u64 start_time;                           /* monotonic ns */
     u64 utime_ns, stime_ns;                   /* of ended threads; guarded by lock */
-    u64 itimer_deadline, itimer_interval;     /* ITIMER_REAL, monotonic ns, 0 off; guarded by lock */
+    struct group_timers *timers;              /* ITIMER_*, alarm, POSIX timers; owned, time/itimer.c */
     int exit_status;                          /* wait(2) form; guarded by lock */
     bool exiting;                             /* guarded by lock */
+    bool stopped;                             /* by SIGSTOP and its like; guarded by lock */
+    bool child_subreaper;                     /* prctl(2); guarded by lock */
     unsigned personality;
     char *cmdline;                            /* argv as exec got it, NUL-separated; owned, guarded by lock */
     size_t cmdline_size;
@@ -63,7 +68,28 @@ struct group {
     int dumpable;
 };
 
+/*
+ * What restart_syscall(2) goes on with after an interruption that ran no handler: nanosleep's and
+ * futex' absolute deadline. fn is NULL when there is nothing to go on with.
+ */
+struct restart_block {
+    long (*fn)(struct restart_block *rb);
+    u64 deadline;                             /* monotonic ns */
+    struct __kernel_timespec __user *rmtp;    /* nanosleep: where the rest goes, or NULL */
+    u32 __user *futex;
+    u32 value, bitset, flags;
+};
+
+/* sched_setscheduler(2) and its like: kept and told, the host schedules. Own thread only. */
+struct sched_state {
+    int policy, priority, nice;
+    u32 flags;                                /* SCHED_FLAG_* of sched_setattr(2) */
+    int ioprio;
+    u64 cpus[CPU_MASK_WORDS];                 /* affinity, as asked for and possible */
+};
+
 struct task {
+    u32 work;                                 /* WORK_* bits, atomic; entry.S looks here on the way out */
     ref_t ref;
     pid_t tid;
     struct group *group;
@@ -81,7 +107,9 @@ struct task {
     bool restore_blocked;                     /* saved_blocked goes back after the syscall */
     struct sigpending pending;                /* guarded by group->lock */
     struct altstack altstack;                 /* own thread only */
-    u32 work;                                 /* WORK_* bits, atomic; looked at on the way out */
+    u64 fault_trapno, fault_error, fault_addr; /* the last fault's, for sigcontext; own thread only */
+    void *xsave_buffer;                       /* one XSAVE image, 64-byte aligned; owned, own thread */
+    struct restart_block restart;             /* own thread only */
 
     /* Blocking. */
     struct list waiters;                      /* waiter.task_link; own thread only */
@@ -94,6 +122,8 @@ struct task {
 
     u64 fs_base;                              /* the program's, valid while it is not running */
     u64 utime_ns, stime_ns, nvcsw, nivcsw, minflt, majflt;
+    u64 start_time, blocked_ns, blocked_since; /* monotonic ns; time/cputime.c, own thread writes */
+    struct sched_state sched;
     u64 timer_slack_ns;
     int pdeath_signal;
     bool no_new_privs, keep_caps;
@@ -101,8 +131,9 @@ struct task {
 };
 
 /* task->work bits. */
-#define WORK_SIGNAL 1u /* signals may be pending */
-#define WORK_KILL   2u /* the group exits */
+#define WORK_SIGNAL    1u /* signals may be pending */
+#define WORK_KILL      2u /* the group exits */
+#define WORK_INTERRUPT 4u /* an interrupt struck: look at timers and the host's signals */
 
 /* The thread that runs this code. Never NULL after boot. */
 struct task *current_task(void);
@@ -124,10 +155,26 @@ void cred_put(struct cred *c);
 /* proc/rlimit.c: the soft limit of a resource of the current process. */
 u64 rlimit(unsigned resource);
 
+/*
+ * proc/pid.c: every process, in the order of creation. Lookups return a reference or NULL; a task's
+ * reference also keeps its group. g_task_list_lock (spinlock) comes before group->lock.
+ */
+extern spinlock_t g_task_list_lock;
+struct group *group_find(pid_t tgid);
+struct task *task_find(pid_t tid);
+void group_put(struct group *g);
+void task_put(struct task *t);
+unsigned group_count(void);
+
 /* proc/exit.c: ends the current process as _exit(2) or by a signal (wait(2) status). */
 _Noreturn void task_exit_group(int wait_status);
 
-/* proc/init.c: makes the first task around `stack`-based boot thread and returns it. */
+/*
+ * proc/init.c: makes the first task (pid 1, root, all capabilities, Linux's default limits) for the
+ * boot thread and returns it; the caller publishes it as `current`. It has open-file and signal
+ * tables, but no mm (exec_file makes it) and no fs: the caller sets task->fs = fs_context_create()
+ * after vfs_init(). Panics when there is no memory.
+ */
 struct task *task_create_first(void);
 
 #endif

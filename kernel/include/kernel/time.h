@@ -19,6 +19,28 @@ struct __kernel_timespec time_to_timespec(u64 ns);
 /* -EINVAL for a negative or denormal timespec. Saturates at INT64_MAX ns. */
 int timespec_to_ns(const struct __kernel_timespec *ts, u64 *ns);
 
+/* As time_monotonic, for a deadline on CLOCK_REALTIME; saturates at DEADLINE_NONE - 1. */
+u64 time_real_to_mono(u64 realtime_ns);
+
+/*
+ * Compares with the host's clock when the last comparison is old (1 s at first, then twice as long
+ * each time up to 64 s) and slews the rate. May leave the enclave: no spinlocks.
+ */
+void time_check(void);
+
+/*
+ * CPU time (time/cputime.c): a task's time since its start without what it spent blocked. The host's
+ * preemption cannot be seen inside and counts as running; user and kernel time cannot be told apart
+ * without a TSC read at every border, so all of it is user time.
+ */
+struct task;
+struct group;
+u64 cputime_task(const struct task *t);
+u64 cputime_group(struct group *g);
+/* Around parking, by task_block(): the current task stops and starts to use the processor. */
+void cputime_block_begin(void);
+void cputime_block_end(void);
+
 /* Timers of the kernel (ITIMER_*, alarm, POSIX timers): run their function in the context of a task
  * that noticed the interrupt or expiry, with no locks held. */
 struct ktimer {
@@ -40,7 +62,11 @@ u64 ktimer_next(void);
 /* Fits the clock to the host's; called once at boot, with the TSC running. */
 void time_init(void);
 
-/* The data page behind the vDSO's clock_gettime; kernel/loader/vdso maps it read-only. */
+/* A process' timers end (exit) or, POSIX timers only, are deleted (exec). */
+void group_timers_exit(struct group *g);
+void group_timers_exec(struct group *g);
+
+/* The data page behind the vDSO's clock_gettime; in the kernel's image; it is readable at its address. */
 struct vdso_data;
 const struct vdso_data *time_vdso_data(void);
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the processor's architecture provides to the rest of the kernel (kernel/arch/x86_64). The
+ * kernel is built without vector registers, so while it runs for a program the program's vector
+ * state is live in the processor, and these calls read and write it there.
+ */
+#ifndef KERNEL_ARCH_H
+#define KERNEL_ARCH_H
+
+#include <kernel/regs.h>
+
+/* ---- Vector state (Intel SDM vol. 1, chapter 13) ----------------------------------------------- */
+
+/* Bytes of a standard-format XSAVE image of every component in target_xfrm(): 576 or more. */
+size_t arch_xsave_size(void);
+
+/* XSAVE with every component of target_xfrm(). `area`: 64-byte aligned, arch_xsave_size() bytes. */
+void arch_xsave(void *area);
+
+/*
+ * XRSTOR from an image of untrusted origin (a signal frame, copied in). Components that the image's
+ * XSTATE_BV leaves out get their initial state. Never faults: -EINVAL, with nothing changed, for a
+ * header that XRSTOR would refuse (XSTATE_BV outside target_xfrm(), XCOMP_BV or reserved bytes not
+ * zero), reserved MXCSR bits, `size` smaller than what XSTATE_BV needs, or an unaligned area.
+ */
+int arch_xrstor_checked(const void *area, size_t size);
+
+/* Vector state as a fresh program has it: the initial state of every component. */
+void arch_xreset(void);
+
+/* ---- Registers ----------------------------------------------------------------------------------- */
+
+/* The program's FS base of the current thread. The setter expects a canonical address. */
+void arch_set_fs_base(u64 base);
+u64 arch_get_fs_base(void);
+
+/*
+ * Dispatches the call in regs->orig_rax again with the argument registers as they are, and puts its
+ * result into regs->rax, as if the program had just made it. Called at the end of signal_deliver(),
+ * which looks for work again afterwards.
+ */
+void arch_restart_syscall(struct regs *regs);
+
+/* The TSC, ordered after earlier loads. SGX2 allows RDTSC and RDTSCP inside. */
+static inline u64 arch_tsc(void)
+{
+    u32 low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (u64)high << 32 | low;
+}
+
+/* The processor that runs this, as the OS filled IA32_TSC_AUX (a hint): node << 12 | cpu. */
+static inline u32 arch_tsc_aux(void)
+{
+    u32 low, high, aux;
+
+    __asm__ volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(aux));
+    return aux;
+}
+
+#endif
