@@ -25,7 +25,10 @@
 
 /*
  * One per host thread, untrusted, 4 KiB aligned. `pending_signals`: bit n-1 set by the host when it
- * was sent signal n for the enclave's first process; the enclave takes them with an atomic exchange.
+ * was sent signal n for the enclave's first process; the enclave takes them with an atomic exchange,
+ * at every entry: those at CSSA 1 without a valid EXITINFO (a signal, the timer or a kick struck
+ * while it ran) and those that return from a host call. A host call that waits (read, write, poll,
+ * park) ends with -EINTR when any of these came, at times without cause: look, then ask again.
  */
 struct host_thread {
     uint64_t number;                 /* HOSTCALL_* */

@@ -25,7 +25,7 @@
 #define MANIFEST_STRACE          0x20u
 #define MANIFEST_STATS           0x40u
 #define MANIFEST_UNHANDLED_ENOSYS 0x80u /* UnhandledSyscallEnosys: accepted, always so */
-#define MANIFEST_CWD_SET         0x100u
+#define MANIFEST_FLAGS_ALL        0xffu
 
 struct manifest_string {
     uint32_t offset; /* 0: absent */

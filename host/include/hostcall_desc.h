@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * abi/hostcalls.tbl as data: one entry per host call, for statistics and for the hostile host of
+ * tests/boundary, which derives its lies from it. The table itself is generated.
+ */
+#ifndef HOST_HOSTCALL_DESC_H
+#define HOST_HOSTCALL_DESC_H
+
+#include <stdint.h>
+
+enum hostcall_result {
+    HOSTCALL_RESULT_ERRNO, /* 0 or -errno */
+    HOSTCALL_RESULT_RANGE, /* low..high */
+    HOSTCALL_RESULT_LEN,   /* 0..args[length_slot] */
+    HOSTCALL_RESULT_NEVER,
+};
+
+enum hostcall_direction { HOSTCALL_IN = 1, HOSTCALL_OUT = 2, HOSTCALL_INOUT = 3 };
+
+struct hostcall_buffer {
+    uint8_t direction;   /* enum hostcall_direction */
+    uint8_t length_slot; /* which of args[] holds its size */
+    uint8_t full;        /* copied back whole, not up to the result */
+};
+
+struct hostcall_desc {
+    const char *name;
+    enum hostcall_result result;
+    int64_t low, high;
+    uint8_t length_slot;
+    uint8_t buffer_count;
+    struct hostcall_buffer buffers[3];
+};
+
+#endif
