@@ -28,6 +28,31 @@ int arch_xrstor_checked(const void *area, size_t size);
 /* Vector state as a fresh program has it: the initial state of every component. */
 void arch_xreset(void);
 
+/*
+ * Between these two, kernel code may use vector registers: the program's are set aside in the thread
+ * and put back. They do not nest; the thread may block or leave the enclave in between.
+ */
+void arch_vector_begin(void);
+void arch_vector_end(void);
+
+/* The components of XSAVE images: XCR0's value for the program. */
+u64 arch_xfeatures(void);
+
+/* Bytes that a signal frame needs at most, for AT_MINSIGSTKSZ. */
+size_t arch_min_sigstack(void);
+
+/* ---- Boot, identification -------------------------------------------------------------------------- */
+
+/* XSAVE's layout, for this enclave's XFRM; loads the initial vector state. */
+void arch_init(void);
+
+/* CPUID as programs may see it: cached, cut down to the state this enclave keeps. Spinlocks allowed. */
+void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
+
+/* AT_HWCAP and AT_HWCAP2. */
+u64 arch_hwcap(void);
+u64 arch_hwcap2(void);
+
 /* ---- Registers ----------------------------------------------------------------------------------- */
 
 /* The program's FS base of the current thread. The setter expects a canonical address. */

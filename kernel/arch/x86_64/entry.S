@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Into the kernel and back to the program.
+ *
+ * A rewritten syscall site jumps here through GS with RCX holding the address to return to; a fault
+ * or an interrupt arrives from the target's exception handler with struct regs already built at the
+ * top of the kernel stack. There is no privilege change: IRET is illegal in an enclave, so the way
+ * back is a jump through the thread area, and the instructions between the last look at task->work
+ * and that jump form a window which the exception handler restarts (arch_ret_window_*).
+ */
+#include <kernel/thread_area.h>
+
+/* Offsets in struct regs. */
+#define R_R15      0x00
+#define R_R14      0x08
+#define R_R13      0x10
+#define R_R12      0x18
+#define R_RBP      0x20
+#define R_RBX      0x28
+#define R_R11      0x30
+#define R_R10      0x38
+#define R_R9       0x40
+#define R_R8       0x48
+#define R_RAX      0x50
+#define R_RCX      0x58
+#define R_RDX      0x60
+#define R_RSI      0x68
+#define R_RDI      0x70
+#define R_ORIG_RAX 0x78
+#define R_RIP      0x80
+#define R_RFLAGS   0x88
+#define R_RSP      0x90
+#define R_SIZE     0xb0
+
+#define TASK_WORK 0x00 /* offset of work in struct task; asserted in trap.c */
+
+        .text
+
+/* struct regs' part that a syscall fills; the caller's RSP is in the thread area. */
+        .globl  arch_syscall_entry
+        .hidden arch_syscall_entry
+        .type   arch_syscall_entry, @function
+arch_syscall_entry:
+        mov     %rsp, %gs:TA_USER_RSP
+        mov     %gs:TA_KSTACK, %rsp
+        lea     -24(%rsp), %rsp                 /* trapno, error, addr */
+        push    %gs:TA_USER_RSP
+        pushfq
+        push    %rcx                            /* rip */
+        push    %rax                            /* orig_rax */
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        mov     R_RFLAGS-R_R10(%rsp), %r11
+        push    %r11
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        test    $0x40400, %r11d                 /* AC or DF set by the program */
+        jnz     3f
+1:      mov     %rsp, %rdi
+        call    syscall_dispatch
+        jmp     arch_ret_to_user
+3:      push    $2
+        popfq
+        jmp     1b
+        .size   arch_syscall_entry, . - arch_syscall_entry
+
+/* From the exception handler's first stage: RSP = struct regs at the top of the kernel stack. */
+        .globl  arch_trap_user_entry
+        .hidden arch_trap_user_entry
+        .type   arch_trap_user_entry, @function
+arch_trap_user_entry:
+        mov     %rsp, %rdi
+        call    trap_user
+        /* fall through */
+
+/*
+ * Back to the program. RSP = struct regs at the top of the kernel stack; nothing below it is needed.
+ */
+        .globl  arch_ret_to_user
+        .hidden arch_ret_to_user
+arch_ret_to_user:
+        mov     %gs:TA_TASK, %rax
+        cmpl    $0, TASK_WORK(%rax)
+        jne     9f
+        .globl  arch_ret_window_start
+        .hidden arch_ret_window_start
+arch_ret_window_start:
+        mov     R_RIP(%rsp), %rax
+        mov     %rax, %gs:TA_RET_RIP
+        mov     R_R15(%rsp), %r15
+        mov     R_R14(%rsp), %r14
+        mov     R_R13(%rsp), %r13
+        mov     R_R12(%rsp), %r12
+        mov     R_RBP(%rsp), %rbp
+        mov     R_RBX(%rsp), %rbx
+        mov     R_R11(%rsp), %r11
+        mov     R_R10(%rsp), %r10
+        mov     R_R9(%rsp), %r9
+        mov     R_R8(%rsp), %r8
+        mov     R_RAX(%rsp), %rax
+        mov     R_RCX(%rsp), %rcx
+        mov     R_RDX(%rsp), %rdx
+        mov     R_RSI(%rsp), %rsi
+        mov     R_RDI(%rsp), %rdi
+        push    R_RFLAGS(%rsp)
+        popfq
+        mov     R_RSP(%rsp), %rsp
+        jmp     *%gs:TA_RET_RIP
+        .globl  arch_ret_window_end
+        .hidden arch_ret_window_end
+arch_ret_window_end:
+9:      mov     %rsp, %rdi
+        call    trap_exit_work
+        jmp     arch_ret_to_user
+        .size   arch_trap_user_entry, . - arch_trap_user_entry
+
+/*
+ * A fault in kernel code: RSP = struct regs below the interrupted stack. Returns to the interrupted
+ * (or fixed-up) place; the kernel keeps nothing below its own RSP (no red zone).
+ */
+        .globl  arch_trap_kernel_entry
+        .hidden arch_trap_kernel_entry
+        .type   arch_trap_kernel_entry, @function
+arch_trap_kernel_entry:
+        mov     %rsp, %rdi
+        call    trap_kernel
+        mov     R_RSP(%rsp), %rax
+        mov     R_RIP(%rsp), %rcx
+        mov     %rcx, -8(%rax)
+        mov     R_RFLAGS(%rsp), %rcx
+        mov     %rcx, -16(%rax)
+        mov     R_R15(%rsp), %r15
+        mov     R_R14(%rsp), %r14
+        mov     R_R13(%rsp), %r13
+        mov     R_R12(%rsp), %r12
+        mov     R_RBP(%rsp), %rbp
+        mov     R_RBX(%rsp), %rbx
+        mov     R_R11(%rsp), %r11
+        mov     R_R10(%rsp), %r10
+        mov     R_R9(%rsp), %r9
+        mov     R_R8(%rsp), %r8
+        mov     R_RAX(%rsp), %rax
+        mov     R_RCX(%rsp), %rcx
+        mov     R_RDX(%rsp), %rdx
+        mov     R_RSI(%rsp), %rsi
+        mov     R_RDI(%rsp), %rdi
+        mov     R_RSP(%rsp), %rsp
+        lea     -16(%rsp), %rsp
+        popfq
+        ret
+        .size   arch_trap_kernel_entry, . - arch_trap_kernel_entry
+
+/* _Noreturn void arch_enter_user(struct regs *): the first way to the program. */
+        .globl  arch_enter_user
+        .hidden arch_enter_user
+        .type   arch_enter_user, @function
+arch_enter_user:
+        mov     %rdi, %rsp
+        jmp     arch_ret_to_user
+        .size   arch_enter_user, . - arch_enter_user
+
+        .section .note.GNU-stack, "", @progbits

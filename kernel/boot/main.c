@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the target's first entry to the first program.
+ */
+#include <kernel/alloc.h>
+#include <kernel/arch.h>
+#include <kernel/boot.h>
+#include <kernel/files.h>
+#include <kernel/fs.h>
+#include <kernel/loader.h>
+#include <kernel/mm.h>
+#include <kernel/printk.h>
+#include <kernel/string.h>
+#include <kernel/syscall.h>
+#include <kernel/target.h>
+#include <kernel/task.h>
+#include <kernel/thread_area.h>
+#include <kernel/time.h>
+#include <kernel/traps.h>
+
+const struct manifest *g_manifest;
+
+static u64 g_phases[PHASE_COUNT];
+
+void boot_phase(enum boot_phase phase)
+{
+    g_phases[phase] = arch_tsc();
+}
+
+/* Exit statuses that the command line documents: not executable, not found, anything else. */
+static _Noreturn void boot_fail(const char *what, const char *name, int err)
+{
+    int status = err == -ENOENT || err == -ENOTDIR ? 127 : err == -EACCES || err == -ENOEXEC ||
+                 err == -EISDIR || err == -ELIBBAD ? 126 : 125;
+
+    pr_err("adyton: %s%s%s: %s", what, name ? " " : "", name ? name : "", errno_text(-err));
+    target_exit(status << 8);
+}
+
+static void manifest_load(void)
+{
+    size_t size;
+    const void *data = target_manifest(&size);
+    const char *why;
+
+    if (manifest_check(data, size, &why))
+        panic("manifest refused: %s", why);
+    g_manifest = data;
+    g_log_level = (enum log_level)min(g_manifest->log_level, (u32)LOG_DEBUG);
+}
+
+/* Pointers to the strings of a list, with `extra` empty slots and a NULL at the end. */
+static char **list_pointers(const struct manifest_list *l, unsigned extra)
+{
+    char **v = kcalloc((size_t)l->count + extra + 1, sizeof(*v));
+    const char *s = (const char *)g_manifest + l->offset;
+
+    if (!v)
+        panic("no memory for the program's arguments: raise MemorySize");
+    for (u32 i = 0; i < l->count; i++) {
+        v[i] = (char *)s;
+        s += strlen(s) + 1;
+    }
+    return v;
+}
+
+#define HOST_STRINGS_SIZE 131072u
+
+/* Appends what the host supplies to v[count..]; `max` slots are free. Strings stay allocated. */
+static void append_host_strings(enum target_host_strings which, char **v, unsigned count,
+                                unsigned max)
+{
+    unsigned told = 0;
+    char *buf = kmalloc(HOST_STRINGS_SIZE);
+    ssize_t size;
+
+    if (!buf)
+        panic("no memory for the host's strings: raise MemorySize");
+    size = target_host_strings(which, buf, HOST_STRINGS_SIZE, &told);
+    for (ssize_t at = 0; at < size && told && max; told--, max--) {
+        size_t n = strnlen(buf + at, (size_t)(size - at));
+
+        if (at + (ssize_t)n == size)
+            break;
+        v[count++] = buf + at;
+        at += (ssize_t)n + 1;
+    }
+}
+
+static bool name_allowed(const char *entry, char *const *names)
+{
+    const char *eq = strchr(entry, '=');
+
+    for (; eq && *names; names++)
+        if (strlen(*names) == (size_t)(eq - entry) && !memcmp(*names, entry, (size_t)(eq - entry)))
+            return true;
+    return false;
+}
+
+#define HOST_STRINGS_MAX 256u
+
+static char **program_argv(void)
+{
+    char **argv = list_pointers(&g_manifest->argv, HOST_STRINGS_MAX);
+
+    if (manifest_flag(MANIFEST_HOST_ARGS))
+        append_host_strings(TARGET_HOST_ARGS, argv, g_manifest->argv.count, HOST_STRINGS_MAX);
+    return argv;
+}
+
+/* The measured variables, then those that the host gives for names it may set. */
+static char **program_env(void)
+{
+    char **env = list_pointers(&g_manifest->env, HOST_STRINGS_MAX);
+    char **names = list_pointers(&g_manifest->host_env, 0);
+    u32 count = g_manifest->env.count, kept = count;
+
+    if (g_manifest->host_env.count)
+        append_host_strings(TARGET_HOST_ENV, env, count, HOST_STRINGS_MAX);
+    for (u32 i = count; env[i]; i++)
+        if (name_allowed(env[i], names))
+            env[kept++] = env[i];
+    env[kept] = NULL;
+    kfree(names);
+    return env;
+}
+
+static void enter_directory(void)
+{
+    const char *cwd = manifest_string(&g_manifest->cwd);
+    int err = cwd ? vfs_chdir(cwd) : 0;
+
+    if (err)
+        boot_fail("cannot enter the working directory", cwd, err);
+}
+
+static _Noreturn void run_program(void)
+{
+    struct thread_area *area = thread_area();
+    struct regs *regs = (struct regs *)(area->kstack - sizeof(*regs));
+    const char *program = manifest_string(&g_manifest->program);
+    char **argv = program_argv();
+    char **env = program_env();
+    int err;
+
+    memset(regs, 0, sizeof(*regs));
+    current->regs = regs;
+    err = exec_file(-100 /* AT_FDCWD */, program, LOOKUP_FOLLOW, argv, env, regs);
+    if (err)
+        boot_fail("cannot run", program, err);
+    kfree(argv);
+    kfree(env);
+    arch_xreset();
+    boot_phase(PHASE_USER);
+    arch_enter_user(regs);
+}
+
+_Noreturn void kernel_main(void)
+{
+    int err;
+
+    manifest_load();
+    boot_phase(PHASE_ENTERED);
+    arch_init();
+    err = mm_init(g_manifest->memory_size);
+    if (err)
+        boot_fail("cannot start with this MemorySize:", NULL, err);
+    time_init();
+    boot_phase(PHASE_MEMORY);
+    thread_area()->task = task_create_first();
+    err = vfs_init();
+    if (err)
+        boot_fail("cannot use the root file system", NULL, err);
+    boot_phase(PHASE_FILES);
+    if (manifest_flag(MANIFEST_STRACE))
+        strace_enable(manifest_string(&g_manifest->strace));
+    enter_directory();
+    run_program();
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h's calls that are host calls. The stubs of <kernel/hostcalls.h> (generated from
+ * abi/hostcalls.tbl) check ranges in both directions; here only what a table cannot say.
+ */
+#include "sgx_target.h"
+#include <kernel/hostcalls.h>
+#include <kernel/printk.h>
+#include <kernel/string.h>
+#include <kernel/target.h>
+#include <kernel/task.h>
+#include <kernel/time.h>
+#include <manifest.h>
+
+#define HOST_IO_MAX 65536UL
+
+/* ---- Host calls' plumbing: used by the generated stubs ---------------------------------------- */
+
+struct host_thread __host *hostcall_begin(void)
+{
+    struct thread_area *area = thread_area();
+
+    if (area->hostcall_busy++)
+        target_abort("host call inside a host call");
+    return area->host;
+}
+
+s64 hostcall_do(struct host_thread __host *ht, u64 number)
+{
+    volatile struct host_thread *h = (volatile struct host_thread *)(uintptr_t)ht;
+
+    h->number = number;
+    sgx_exit_hostcall();
+    return h->result;
+}
+
+void hostcall_end(void)
+{
+    thread_area()->hostcall_busy--;
+}
+
+void hostcall_lied(const char *name)
+{
+    pr_warn("host gave a result out of range for %s", name);
+}
+
+/* ---- Threads ---------------------------------------------------------------------------------- */
+
+/* Signals that the host was sent for us: told to the first process. */
+void target_take_signals(void)
+{
+    struct host_thread *h = (struct host_thread *)(uintptr_t)thread_area()->host;
+    u64 set = __atomic_exchange_n(&h->pending_signals, 0, __ATOMIC_ACQ_REL);
+
+    while (set) {
+        int sig = __builtin_ctzl(set) + 1;
+
+        set &= set - 1;
+        signal_from_host(sig);
+    }
+}
+
+static void pollfds_copy_back(struct target_pollfd *fds, const struct target_pollfd *told,
+                              unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        fds[i].revents = told[i].revents;
+}
+
+void target_park(struct target_pollfd *fds, unsigned count, u64 deadline)
+{
+    struct target_pollfd copy[TARGET_POLL_MAX];
+
+    if (count > TARGET_POLL_MAX)
+        count = TARGET_POLL_MAX;
+    if (count)
+        memcpy(copy, fds, count * sizeof(*fds));
+    (void)hostcall_park(count * sizeof(*fds), copy, deadline);
+    if (count)
+        pollfds_copy_back(fds, copy, count);
+    target_take_signals();
+}
+
+void target_unpark(struct task *task)
+{
+    if (task != thread_area()->task)
+        (void)hostcall_unpark(task->tid);
+}
+
+void target_kick(struct task *task)
+{
+    task_set_work(task, WORK_INTERRUPT);
+    if (task != thread_area()->task)
+        (void)hostcall_kick(task->tid);
+}
+
+void target_timer_set(u64 deadline)
+{
+    (void)hostcall_timer(deadline);
+}
+
+void target_yield(void)
+{
+    (void)hostcall_yield();
+}
+
+void target_exit(int wait_status)
+{
+    hostcall_exit(wait_status);
+    __builtin_trap();
+}
+
+void target_abort(const char *report)
+{
+    thread_area()->hostcall_busy = 0;
+    hostcall_abort(strnlen(report, 4096), report);
+    __builtin_trap();
+}
+
+/* ---- Host descriptors --------------------------------------------------------------------------- */
+
+ssize_t target_host_read(int fd, void *buf, size_t size)
+{
+    ssize_t n = hostcall_read(fd, min(size, HOST_IO_MAX), buf);
+
+    target_take_signals();
+    return n;
+}
+
+ssize_t target_host_write(int fd, const void *buf, size_t size)
+{
+    ssize_t n = hostcall_write(fd, min(size, HOST_IO_MAX), buf);
+
+    target_take_signals();
+    return n;
+}
+
+int target_host_poll(int fd, unsigned events)
+{
+    struct target_pollfd p = {.fd = fd, .events = (u16)events};
+    long n = hostcall_poll(sizeof(p), &p, 0);
+
+    return n < 0 ? (int)n : n ? p.revents : 0;
+}
+
+enum target_fd_kind target_host_fd_kind(int fd, int *flags)
+{
+    u64 f = 0;
+    long kind = hostcall_fd_kind(fd, sizeof(f), &f);
+
+    *flags = (int)f;
+    return kind < 0 ? TARGET_FD_CLOSED : (enum target_fd_kind)kind;
+}
+
+int target_host_ioctl(int fd, unsigned request, void *arg, size_t size)
+{
+    return (int)hostcall_ioctl(fd, request, size, arg);
+}
+
+/* ---- Time, processor ------------------------------------------------------------------------------ */
+
+int target_host_clock(u64 *realtime_ns, u64 *monotonic_ns)
+{
+    u64 t[2];
+    long ret = hostcall_clock(sizeof(t), t);
+
+    if (ret)
+        return (int)ret;
+    *realtime_ns = t[0];
+    *monotonic_ns = t[1];
+    return 0;
+}
+
+void target_cpuid(u32 leaf, u32 subleaf, u32 out[4])
+{
+    if (hostcall_cpuid(leaf, subleaf, 4 * sizeof(u32), out))
+        memset(out, 0, 4 * sizeof(u32));
+}
+
+/* ---- What the enclave was started with -------------------------------------------------------------- */
+
+const void *target_manifest(size_t *size)
+{
+    const struct manifest *m = (const void *)MANIFEST_START;
+
+    *size = m->size;
+    return m;
+}
+
+unsigned target_cpu_count(void)
+{
+    const struct manifest *m = (const void *)MANIFEST_START;
+    u64 count = g_boot_info.cpu_count;
+
+    if (m->max_cpus && count > m->max_cpus)
+        count = m->max_cpus;
+    return count < 1 ? 1 : count > 1024 ? 1024 : (unsigned)count;
+}
+
+int target_rootfs(const void __host **base, u64 *size)
+{
+    if (!g_boot_info.rootfs_base)
+        return -ENODEV;
+    *base = (const void __host *)g_boot_info.rootfs_base;
+    *size = g_boot_info.rootfs_size;
+    return 0;
+}
+
+int target_host_copy(void *dst, const void __host *src, size_t size)
+{
+    if (!outside_ok((uintptr_t)src, size))
+        return -EFAULT;
+    memcpy(dst, (const void *)(uintptr_t)src, size);
+    return 0;
+}
+
+ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t size, unsigned *count)
+{
+    bool args = which == TARGET_HOST_ARGS;
+    u64 base = args ? g_boot_info.args_base : g_boot_info.env_base;
+    u64 told = args ? g_boot_info.args_size : g_boot_info.env_size;
+    u64 n = args ? g_boot_info.args_count : g_boot_info.env_count;
+
+    if (!base)
+        return -ENOENT;
+    if (told > size || n > told)
+        return -E2BIG;
+    if (target_host_copy(buf, (const void __host *)base, told))
+        return -EFAULT;
+    *count = (unsigned)n;
+    return (ssize_t)told;
+}
+
+/* ---- Seeing inside -------------------------------------------------------------------------------- */
+
+void target_log(int level, const char *text, size_t size)
+{
+    if (thread_area()->hostcall_busy)
+        return;
+    (void)hostcall_log(level, min(size, (size_t)4096), text);
+}
+
+void target_stats(const char *json, size_t size)
+{
+    (void)hostcall_stats(min(size, HOST_IO_MAX), json);
+}
+
+void target_debug_map(const char *path, uintptr_t base)
+{
+    const struct manifest *m = (const void *)MANIFEST_START;
+
+    if (m->flags & MANIFEST_DEBUG)
+        (void)hostcall_debug_map(base, path ? strnlen(path, 4096) : 0, path ? path : "");
+}
