@@ -27,6 +27,10 @@ void printk(enum log_level level, const char *fmt, ...) __attribute__((format(pr
 /* Reports and stops the whole enclave; for broken invariants of our own, never for guest input. */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* "ENOENT" (NULL when there is no such number) and "No such file or directory", for a positive errno. */
+const char *errno_name(int err);
+const char *errno_text(int err);
+
 #define ASSERT(cond)                                                                               \
     do {                                                                                           \
         if (unlikely(!(cond)))                                                                     \
