@@ -336,7 +336,7 @@ static void copy_in(void *dst, struct host_thread __host *ht, uint64_t index, ui
 ERANGE = """
 static int hostcall_erange_ok(uint64_t addr, uint64_t pages)
 {
-    return addr % ENCLAVE_PAGE_SIZE == 0 && addr >= ENCLAVE_BASE && addr < ENCLAVE_END && pages > 0 &&
+    return addr % ENCLAVE_PAGE_SIZE == 0 && addr < ENCLAVE_END && pages > 0 &&
            pages <= (ENCLAVE_END - addr) / ENCLAVE_PAGE_SIZE;
 }
 """

@@ -127,11 +127,20 @@ static char **program_env(void)
 
 static void enter_directory(void)
 {
-    const char *cwd = manifest_string(&g_manifest->cwd);
-    int err = cwd ? vfs_chdir(cwd) : 0;
+    const char *name = manifest_string(&g_manifest->cwd);
+    struct path path, old;
+    int err;
 
+    if (!name)
+        return;
+    err = path_lookup_at(-100 /* AT_FDCWD */, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
     if (err)
-        boot_fail("cannot enter the working directory", cwd, err);
+        boot_fail("cannot enter the working directory", name, err);
+    spin_lock(&current->fs->lock);
+    old = current->fs->cwd;
+    current->fs->cwd = path;
+    spin_unlock(&current->fs->lock);
+    path_put(&old);
 }
 
 static _Noreturn void run_program(void)

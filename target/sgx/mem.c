@@ -12,8 +12,8 @@
  * serialises calls on it.
  */
 #include "enclu.h"
+#include "hostcall_stubs.h"
 #include "sgx_target.h"
-#include <kernel/hostcalls.h>
 #include <kernel/printk.h>
 #include <kernel/target.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * target.h's calls that are host calls. The stubs of <kernel/hostcalls.h> (generated from
+ * target.h's calls that are host calls. The stubs of hostcall_stubs.h (generated from
  * abi/hostcalls.tbl) check ranges in both directions; here only what a table cannot say.
  */
 #include "sgx_target.h"
-#include <kernel/hostcalls.h>
+#include "hostcall_stubs.h"
 #include <kernel/printk.h>
 #include <kernel/string.h>
 #include <kernel/target.h>
@@ -18,14 +18,10 @@
 
 struct host_thread __host *hostcall_begin(void)
 {
-    struct thread_area *area = thread_area();
-
-    if (area->hostcall_busy++)
-        target_abort("host call inside a host call");
-    return area->host;
+    return thread_area()->host;
 }
 
-s64 hostcall_do(struct host_thread __host *ht, u64 number)
+int64_t hostcall_do(struct host_thread __host *ht, uint64_t number)
 {
     volatile struct host_thread *h = (volatile struct host_thread *)(uintptr_t)ht;
 
@@ -34,24 +30,31 @@ s64 hostcall_do(struct host_thread __host *ht, u64 number)
     return h->result;
 }
 
-void hostcall_end(void)
+/* Told later: the call that was lied to is still being finished. */
+void hostcall_lied(const char *name, int64_t result)
 {
-    thread_area()->hostcall_busy--;
+    thread_area()->lied_name = name;
+    thread_area()->lied_result = result;
 }
 
-void hostcall_lied(const char *name)
+static void report_lie(void)
 {
-    pr_warn("host gave a result out of range for %s", name);
+    struct thread_area *area = thread_area();
+    const char *name = area->lied_name;
+
+    area->lied_name = NULL;
+    if (name)
+        pr_warn("the host answered %s with %ld, which cannot be", name, area->lied_result);
 }
 
 /* ---- Threads ---------------------------------------------------------------------------------- */
 
-/* Signals that the host was sent for us: told to the first process. */
 void target_take_signals(void)
 {
     struct host_thread *h = (struct host_thread *)(uintptr_t)thread_area()->host;
     u64 set = __atomic_exchange_n(&h->pending_signals, 0, __ATOMIC_ACQ_REL);
 
+    report_lie();
     while (set) {
         int sig = __builtin_ctzl(set) + 1;
 
@@ -106,15 +109,13 @@ void target_yield(void)
 
 void target_exit(int wait_status)
 {
+    report_lie();
     hostcall_exit(wait_status);
-    __builtin_trap();
 }
 
 void target_abort(const char *report)
 {
-    thread_area()->hostcall_busy = 0;
     hostcall_abort(strnlen(report, 4096), report);
-    __builtin_trap();
 }
 
 /* ---- Host descriptors --------------------------------------------------------------------------- */
@@ -235,8 +236,6 @@ ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t si
 
 void target_log(int level, const char *text, size_t size)
 {
-    if (thread_area()->hostcall_busy)
-        return;
     (void)hostcall_log(level, min(size, (size_t)4096), text);
 }
 

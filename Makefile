@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# The front door. Meson does the work; see meson.build and scripts/.
+BUILD ?= build
+
+.PHONY: all run check check-quick bench lint fuzz install clean
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	scripts/install-deps.sh build
+	scripts/fetch-source.sh zydis $(BUILD)/zydis
+	meson setup $(BUILD)
+
+run: all
+	scripts/install-deps.sh run
+	scripts/demo.sh $(BUILD)
+
+check: all
+	scripts/install-deps.sh check
+	scripts/check.py --build $(BUILD)
+
+bench: all
+	scripts/install-deps.sh check
+	tests/bench/bench.py --build $(BUILD)
+
+lint: all
+	scripts/install-deps.sh lint
+	scripts/lint.py --build $(BUILD)
+
+fuzz: all
+	scripts/install-deps.sh fuzz
+	tests/fuzz/run.sh
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
