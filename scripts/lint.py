@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+Static checks; exits 1 when one finds something.
+
+  include edges    who may include whom (ARCHITECTURE.md)
+  clang            thread-safety analysis and address spaces over everything inside the enclave
+  clang-tidy       .clang-tidy's checks, over everything
+  cppcheck         warnings and portability, over everything
+
+  lint.py --build DIR [edges|clang|tidy|cppcheck...]
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+UAPI = re.compile(r"^(linux|asm|asm-generic)/")
+FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdarg.h", "limits.h"}
+# Folder: pattern of headers in <> or "" that it may include beside its own folder's.
+INSIDE = re.compile(r"^(kernel/|linux/|asm/|asm-generic/|bsd/sys/tree\.h$|Zydis/|Zycore/)")
+ABI = {p.name for p in (ROOT / "abi").glob("*.h")} | {
+    "hostcall_numbers.h", "hostcall_stubs.h", "hostcall_dispatch.h"}
+EDGES = {
+    "kernel": lambda h: bool(INSIDE.match(h)) or h in {"layout.h", "manifest.h"},
+    "target": lambda h: bool(INSIDE.match(h)) or h in ABI,
+    "abi": lambda h: h in ABI,
+    "sim": lambda h: not h.startswith("kernel/") and h not in {"host.h", "manifest.h", "boundary.h"},
+    "host": lambda h: not h.startswith("kernel/"),
+    "cli": lambda h: not h.startswith("kernel/") and h != "hostcall_dispatch.h",
+}
+
+
+def sources(folder, *patterns):
+    for pattern in patterns:
+        for p in sorted((ROOT / folder).rglob(pattern)):
+            if "test" not in p.relative_to(ROOT).parts and "null" not in p.parts:
+                yield p
+
+
+def check_edges(_args):
+    bad = []
+    for folder, allowed in EDGES.items():
+        for p in sources(folder, "*.c", "*.h", "*.S"):
+            for n, line in enumerate(p.read_text().splitlines(), 1):
+                m = re.match(r'\s*#\s*include\s+([<"])([^>"]+)', line)
+                if not m:
+                    continue
+                header = m.group(2)
+                own = m.group(1) == '"' and any((ROOT / folder).rglob(pathlib.Path(header).name))
+                generated = header.endswith(".gen.h")
+                libc = folder in ("kernel", "target") and header in FREESTANDING
+                hosted = "ADYTON_HOSTED" in p.read_text() and folder in ("kernel", "target")
+                if not (own or generated or libc or allowed(header) or hosted):
+                    bad.append(f"{p.relative_to(ROOT)}:{n}: {folder}/ may not include {header}")
+    return bad
+
+
+KERNEL_FLAGS = ["-std=gnu17", "-ffreestanding", "-fno-stack-protector", "-mno-red-zone", "-fPIE",
+                "-mgeneral-regs-only", "-mfsgsbase", "-Wall", "-Wextra", "-Wno-unused-parameter",
+                "-Wthread-safety", "-Wswitch-enum", "-Werror"]
+
+
+def include_flags(build):
+    flags = [f"-I{ROOT}/kernel/include", f"-I{ROOT}/abi", f"-I{ROOT}/target/sgx"]
+    flags += [f"-I{p}" for p in sorted({h.parent for h in build.rglob("*.h")})]
+    return flags
+
+
+def pool_run(commands):
+    def one(command):
+        p = subprocess.run(command, capture_output=True, text=True, check=False)
+        return "" if p.returncode == 0 else (p.stdout + p.stderr).strip()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [text for text in pool.map(one, commands) if text]
+
+
+def kernel_sources():
+    yield from sources("kernel", "*.c")
+    yield from sources("target/sgx", "*.c")
+
+
+def check_clang(args):
+    flags = KERNEL_FLAGS + include_flags(args.build)
+    return pool_run([["clang-19", *flags, f"-I{p.parent}", "-fsyntax-only", str(p)]
+                     for p in kernel_sources()])
+
+
+def check_tidy(args):
+    flags = ["-std=gnu17", "-D_GNU_SOURCE", f"-I{ROOT}/host/include", f"-I{ROOT}/sim/include",
+             *include_flags(args.build)]
+    commands = [["clang-tidy-19", "--quiet", str(p), "--", *KERNEL_FLAGS, "-Wno-error", *flags,
+                 f"-I{p.parent}"] for p in kernel_sources()]
+    for folder in ("host", "sim", "cli"):
+        commands += [["clang-tidy-19", "--quiet", str(p), "--", *flags, f"-I{p.parent}"]
+                     for p in sources(folder, "*.c")]
+    return pool_run(commands)
+
+
+def check_cppcheck(args):
+    command = ["cppcheck", "--quiet", "--enable=warning,portability", "--inline-suppr",
+               "--error-exitcode=1", "--std=c11", "-j", str(os.cpu_count()),
+               "--suppress=missingInclude", "--suppress=nullPointerArithmetic",
+               "--suppress=preprocessorErrorDirective", f"-I{ROOT}/kernel/include",
+               f"-I{ROOT}/abi", f"-I{ROOT}/host/include", f"-I{ROOT}/sim/include"]
+    return pool_run([[*command, *[str(p) for folder in ("kernel", "target/sgx", "host", "sim", "cli")
+                                  for p in sources(folder, "*.c")]]])
+
+
+CHECKS = {"edges": check_edges, "clang": check_clang, "tidy": check_tidy, "cppcheck": check_cppcheck}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Static checks.")
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("checks", nargs="*", choices=[[], *CHECKS])
+    args = parser.parse_args()
+    args.build = args.build.resolve()
+    failed = False
+    for name in args.checks or CHECKS:
+        found = CHECKS[name](args)
+        print(f"{name}: {'clean' if not found else ''}", flush=True)
+        for text in found:
+            print(text)
+        failed |= bool(found)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
