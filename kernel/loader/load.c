@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fills a fresh address space: where the program, its interpreter, heap and stack go (as Linux places
+ * them, below USER_END, with in-enclave randomness), then maps them and sets the first registers.
+ *
+ *   program (ET_DYN), heap .... from DYN_BASE up
+ *   mappings, interpreter ..... from mm->mmap_base down
+ *   stack ..................... from below USER_END down
+ */
+#include "exec.h"
+
+#include <kernel/boot.h>
+#include <kernel/loader.h>
+#include <kernel/mm.h>
+#include <kernel/printk.h>
+#include <kernel/random.h>
+#include <kernel/string.h>
+#include <kernel/target.h>
+#include <kernel/task.h>
+#include <layout.h>
+
+#define DYN_BASE page_down(USER_END / 3 * 2)
+
+/* Random bits of page numbers, as x86-64 Linux has them. */
+#define MMAP_RANDOM_PAGES  (1UL << 28)
+#define STACK_RANDOM_PAGES (1UL << 22)
+#define BRK_RANDOM_SIZE    (32UL << 20)
+
+#define STACK_GAP_MIN    (128UL << 20)
+#define STACK_GAP_MAX    (USER_END / 6 * 5)
+#define STACK_GUARD_SIZE (1UL << 20)
+#define STACK_EXTRA_SIZE (128UL << 10) /* mapped at once below the arguments */
+
+static u64 random_pages(const struct program *p, u64 limit)
+{
+    return p->randomize ? (random_u64() % limit) << PAGE_SHIFT : 0;
+}
+
+/* ---- Addresses ------------------------------------------------------------------------------------ */
+
+/* Mappings start below the room that the stack may grow into. */
+static u64 choose_mmap_base(const struct program *p)
+{
+    u64 limit = rlimit(RLIMIT_STACK);
+    u64 gap = min(max(limit, STACK_GAP_MIN), STACK_GAP_MAX);
+
+    gap = min(gap + STACK_GUARD_SIZE + (STACK_RANDOM_PAGES << PAGE_SHIFT), STACK_GAP_MAX);
+    return page_down(USER_END - gap - random_pages(p, MMAP_RANDOM_PAGES));
+}
+
+static u64 choose_program_bias(const struct program *p)
+{
+    const struct elf_image *img = &p->image;
+    u64 base;
+
+    if (img->type == ET_EXEC)
+        return 0;
+    base = align_down(DYN_BASE + random_pages(p, MMAP_RANDOM_PAGES), img->align);
+    return base - img->low;
+}
+
+/* An address for the whole interpreter, found by reserving its size once. */
+static int choose_interp_bias(struct mm *mm, const struct elf_image *img, u64 *bias)
+{
+    u64 size = img->high - img->low;
+    u64 slack = img->align - PAGE_SIZE;
+    long addr;
+    int err;
+
+    if (img->type == ET_EXEC) {
+        *bias = 0;
+        return 0;
+    }
+    addr = mm_map(mm, 0, size + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, NULL,
+                  0);
+    if (addr < 0)
+        return (int)addr;
+    err = mm_unmap(mm, (uintptr_t)addr, size + slack);
+    if (err)
+        return err;
+    *bias = align_up((u64)addr, img->align) - img->low;
+    return 0;
+}
+
+/* ---- Images ---------------------------------------------------------------------------------------- */
+
+static void tell_debugger(const struct file *file, u64 base)
+{
+    char buf[256];
+    char *name;
+
+    if (!manifest_flag(MANIFEST_DEBUG))
+        return;
+    name = path_name(&file->path, buf, sizeof(buf));
+    if (!IS_ERR(name))
+        target_debug_map(name, base);
+}
+
+static int load_program(struct mm *mm, const struct program *p, u64 bias)
+{
+    const struct elf_image *img = &p->image;
+    int err;
+
+    if (img->high + bias > USER_END || img->high + bias < bias)
+        return -ENOMEM;
+    err = elf_map(mm, p->file, img, bias);
+    if (err)
+        return err;
+    mm->start_code = img->start_code + bias;
+    mm->end_code = img->end_code + bias;
+    mm->start_data = img->start_data + bias;
+    mm->end_data = img->end_data + bias;
+    mm->brk_start = page_up(img->brk + bias) + random_pages(p, BRK_RANDOM_SIZE >> PAGE_SHIFT);
+    mm->brk = mm->brk_start;
+    tell_debugger(p->file, img->low + bias);
+    return 0;
+}
+
+static int load_interp(struct mm *mm, const struct program *p, u64 *bias)
+{
+    int err = choose_interp_bias(mm, &p->interp, bias);
+
+    if (!err)
+        err = elf_map(mm, p->interp_file, &p->interp, *bias);
+    if (!err)
+        tell_debugger(p->interp_file, p->interp.low + *bias);
+    return err;
+}
+
+/* ---- Stack ----------------------------------------------------------------------------------------- */
+
+static unsigned stack_flags(const struct program *p)
+{
+    unsigned flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_GROWSDOWN | VM_STACK;
+    bool exec = p->image.stack_exec || manifest_flag(MANIFEST_EXEC_STACK);
+
+    if (exec && manifest_flag(MANIFEST_FORBID_WX))
+        pr_info("exec: ForbidWX: the stack stays without execute permission");
+    else if (exec)
+        flags |= VM_EXEC;
+    return flags;
+}
+
+static int load_stack(struct mm *mm, const struct program *p, struct stack_spec *spec, u64 *sp)
+{
+    u64 top = USER_END - PAGE_SIZE - random_pages(p, STACK_RANDOM_PAGES);
+    struct stack_image img;
+    u64 size;
+    long addr;
+    int err;
+
+    err = stack_build(spec, top, &img);
+    if (err)
+        return err;
+    size = page_up(img.size + STACK_EXTRA_SIZE);
+    addr = mm_map_special(mm, top - size, 0, 0, size, stack_flags(p), "[stack]");
+    err = addr < 0 ? (int)addr : mm_poke(mm, img.sp, img.data, img.size);
+    if (!err) {
+        mm->start_stack = img.sp;
+        mm->arg_start = img.arg_start;
+        mm->arg_end = img.arg_end;
+        mm->env_start = img.env_start;
+        mm->env_end = img.env_end;
+        *sp = img.sp;
+    }
+    stack_free(&img);
+    return err;
+}
+
+static void add_image_auxv(const struct mm *mm, const struct program *p, struct stack_spec *s,
+                           u64 bias, u64 interp_bias)
+{
+    const struct elf_image *img = &p->image;
+
+    if (mm->vdso_base)
+        auxv_set(s, AT_SYSINFO_EHDR, mm->vdso_base);
+    auxv_set(s, AT_PHDR, img->phdr_addr + bias);
+    auxv_set(s, AT_PHENT, sizeof(Elf64_Phdr));
+    auxv_set(s, AT_PHNUM, img->phdr_count);
+    auxv_set(s, AT_BASE, p->interp_file ? interp_bias : 0);
+    auxv_set(s, AT_ENTRY, img->entry + bias);
+}
+
+static void keep_auxv(struct mm *mm, const struct stack_spec *s)
+{
+    memset(mm->auxv, 0, sizeof(mm->auxv));
+    memcpy(mm->auxv, s->auxv, s->auxv_count * sizeof(s->auxv[0]));
+}
+
+_Static_assert(AUXV_COUNT_MAX * sizeof(struct auxv) <= sizeof(((struct mm *)0)->auxv), "");
+
+int program_load(struct mm *mm, const struct program *p, struct stack_spec *stack,
+                 struct regs *regs)
+{
+    u64 bias = choose_program_bias(p);
+    u64 interp_bias = 0, sp;
+    int err;
+
+    mm->mmap_base = choose_mmap_base(p);
+    err = load_program(mm, p, bias);
+    if (!err && p->interp_file)
+        err = load_interp(mm, p, &interp_bias);
+    if (err)
+        return err;
+    add_image_auxv(mm, p, stack, bias, interp_bias);
+    err = load_stack(mm, p, stack, &sp);
+    if (err)
+        return err;
+    keep_auxv(mm, stack);
+
+    *regs = (struct regs){.orig_rax = -1, .rflags = 0x202, .rsp = sp};
+    regs->rip = p->interp_file ? p->interp.entry + interp_bias : p->image.entry + bias;
+    return 0;
+}
