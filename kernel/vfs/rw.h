@@ -28,7 +28,7 @@ ssize_t file_read_iter(struct file *f, struct iov_iter *to, loff_t *pos);
 ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos);
 
 /* lseek(2) for a file whose ops have no seek: by inode->size, no holes before the end. */
-loff_t file_seek_default(struct file *f, loff_t offset, int whence);
+loff_t file_seek_default(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock);
 
 /* memfd.c: F_ADD_SEALS and F_GET_SEALS. -EINVAL where the file cannot be sealed, -EPERM, -EBUSY. */
 long memfd_add_seals(struct file *f, unsigned seals);

@@ -130,6 +130,7 @@ struct inode {
     struct list fs_link;     /* the file system's */
     void *locks;             /* flock and record locks; vfs/lock.c */
     u32 seals;               /* F_SEAL_*, memfd only (F_SEAL_SEAL elsewhere); guarded by lock */
+    s32 writable_maps;       /* shared mappings that may write; mm counts them, atomic */
     const char *link;        /* a symlink's text in memory, constant; owned with `private`'s rules */
     s32 writers;             /* opens for writing, or below 0: runs as a program (ETXTBSY); atomic */
 };
@@ -296,6 +297,12 @@ struct file *file_create_anon(const char *name, const struct file_ops *ops, void
  * returns the bytes that may be written, 0, -EFBIG (SIGXFSZ sent where Linux does) or -EPERM.
  */
 ssize_t file_write_checks(struct file *f, struct iov_iter *from, loff_t *pos);
+
+/*
+ * For mm, before it maps a file MAP_SHARED: -EPERM when a seal forbids a mapping with these VM_* flags;
+ * takes VM_MAYWRITE out of *vm_flags when a seal forbids to make it writable later (vfs/memfd.c).
+ */
+int inode_seals_map(const struct inode *inode, unsigned *vm_flags);
 
 /* 0 or -errno (-EFBIG with SIGXFSZ, -EPERM by a seal): may this regular file get that size? */
 int inode_newsize_ok(struct inode *inode, u64 size);

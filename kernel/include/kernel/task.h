@@ -77,6 +77,7 @@ struct restart_block {
     u64 deadline;                             /* monotonic ns */
     struct __kernel_timespec __user *rmtp;    /* nanosleep: where the rest goes, or NULL */
     u32 __user *futex;
+    void __user *pollfds;                     /* poll: its array, `value` elements */
     u32 value, bitset, flags;
 };
 

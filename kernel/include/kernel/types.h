@@ -6,6 +6,7 @@
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 
+#include <linux/stat.h> /* first: it leaves S_IFMT and its like out once glibc's headers were seen */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
