@@ -135,6 +135,7 @@ static const struct {
     [EOWNERDEAD] = {"EOWNERDEAD", "Owner died"},
     [ENOTRECOVERABLE] = {"ENOTRECOVERABLE", "State not recoverable"},
     [ERFKILL] = {"ERFKILL", "Operation not possible due to RF-kill"},
+    [EHWPOISON] = {"EHWPOISON", "Memory page has hardware error"},
 };
 
 const char *errno_name(int err)
