@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clocks by number. CLOCK_BOOTTIME equals CLOCK_MONOTONIC (the enclave does not see a suspended
+ * machine), TAI has no offset from UTC (as on Linux until somebody sets it), the COARSE clocks are
+ * as fine as the others. Negative numbers name CPU clocks of a process or thread
+ * (clock_getcpuclockid(3)): ~id << 3, bit 2 for a thread, the low bits for the kind of CPU time, of
+ * which all three are the same here.
+ */
+#include <kernel/task.h>
+#include "internal.h"
+
+#define CPUCLOCK_KIND_MASK  3
+#define CPUCLOCK_KIND_MAX   2 /* PROF, VIRT, SCHED; 3 is a clock that is a file descriptor */
+#define CPUCLOCK_PER_THREAD 4
+
+static int cpu_clock(clockid_t id, enum clock_kind *kind)
+{
+    pid_t pid = ~(id >> 3);
+    bool thread = id & CPUCLOCK_PER_THREAD;
+
+    if ((id & CPUCLOCK_KIND_MASK) > CPUCLOCK_KIND_MAX)
+        return -EINVAL;
+    if (pid && pid != (thread ? current->tid : current->group->tgid))
+        return -EINVAL;
+    *kind = thread ? CLOCK_KIND_THREAD : CLOCK_KIND_PROCESS;
+    return 0;
+}
+
+int clock_kind_of(clockid_t id, enum clock_kind *kind)
+{
+    if (id < 0)
+        return cpu_clock(id, kind);
+    switch (id) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+        *kind = CLOCK_KIND_REAL;
+        return 0;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+    case CLOCK_BOOTTIME_ALARM:
+        *kind = CLOCK_KIND_MONO;
+        return 0;
+    case CLOCK_PROCESS_CPUTIME_ID:
+        *kind = CLOCK_KIND_PROCESS;
+        return 0;
+    case CLOCK_THREAD_CPUTIME_ID:
+        *kind = CLOCK_KIND_THREAD;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+u64 clock_now(enum clock_kind kind)
+{
+    switch (kind) {
+    case CLOCK_KIND_MONO:
+        return time_monotonic();
+    case CLOCK_KIND_REAL:
+        return time_realtime();
+    case CLOCK_KIND_PROCESS:
+        return cputime_group(current->group);
+    case CLOCK_KIND_THREAD:
+        return cputime_task(current);
+    }
+    return 0;
+}
+
+u64 clock_to_mono(enum clock_kind kind, u64 value)
+{
+    u64 now;
+
+    switch (kind) {
+    case CLOCK_KIND_MONO:
+        return min(value, UINT64_MAX - 1);
+    case CLOCK_KIND_REAL:
+        return time_real_to_mono(value);
+    case CLOCK_KIND_PROCESS:
+    case CLOCK_KIND_THREAD:
+        now = clock_now(kind);
+        return time_add(time_monotonic(), value > now ? value - now : 0);
+    }
+    return value;
+}

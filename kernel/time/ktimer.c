@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's timers: one list in the order of deadlines, and one request to the host to interrupt
+ * at the first of them. The host is asked again only when a deadline comes before what it was last
+ * told: a timer that is cancelled or put off costs no exit, at the price of an interrupt that finds
+ * nothing to do.
+ *
+ * Locking: g_lock (spinlock, a leaf) guards the list, every timer's fields and g_told. g_first is
+ * read without it: a stale value only makes ktimer_run() look once too often or an interrupt later.
+ */
+#include <kernel/lock.h>
+#include <kernel/target.h>
+#include <kernel/time.h>
+
+static spinlock_t g_lock = SPINLOCK_INIT("ktimer");
+static struct ktimer g_head = {.prev = &g_head, .next = &g_head}; /* guarded by g_lock */
+static u64 g_told = UINT64_MAX;  /* the host interrupts then; written under g_lock, atomic */
+static u64 g_first = UINT64_MAX; /* the first deadline; written under g_lock, atomic */
+
+static void unlink(struct ktimer *t)
+{
+    assert_held(&g_lock);
+    t->prev->next = t->next;
+    t->next->prev = t->prev;
+    t->armed = false;
+}
+
+/* Equal deadlines stay in the order of ktimer_set(). Most timers are the last: search from there. */
+static void insert(struct ktimer *t)
+{
+    struct ktimer *after = g_head.prev;
+
+    assert_held(&g_lock);
+    while (after != &g_head && after->deadline > t->deadline)
+        after = after->prev;
+    t->prev = after;
+    t->next = after->next;
+    after->next->prev = t;
+    after->next = t;
+    t->armed = true;
+}
+
+static void note_first(void)
+{
+    assert_held(&g_lock);
+    __atomic_store_n(&g_first, g_head.next == &g_head ? UINT64_MAX : g_head.next->deadline,
+                     __ATOMIC_RELAXED);
+}
+
+/*
+ * Tells the host about an earlier deadline. Exits are made without the lock; the loop makes sure that
+ * the last word of several threads is the earliest deadline.
+ */
+static void tell_host(void)
+{
+    for (;;) {
+        u64 now = time_monotonic();
+        u64 first;
+
+        spin_lock(&g_lock);
+        first = g_first;
+        if (first >= g_told && (g_told > now || first == UINT64_MAX)) {
+            spin_unlock(&g_lock);
+            return;
+        }
+        __atomic_store_n(&g_told, first, __ATOMIC_RELAXED);
+        spin_unlock(&g_lock);
+        target_timer_set(first);
+    }
+}
+
+void ktimer_init(struct ktimer *t, void (*fn)(struct ktimer *))
+{
+    *t = (struct ktimer){.fn = fn};
+}
+
+void ktimer_set(struct ktimer *t, u64 deadline)
+{
+    spin_lock(&g_lock);
+    if (t->armed)
+        unlink(t);
+    t->deadline = deadline;
+    insert(t);
+    note_first();
+    spin_unlock(&g_lock);
+    tell_host();
+}
+
+bool ktimer_cancel(struct ktimer *t)
+{
+    bool armed;
+
+    spin_lock(&g_lock);
+    armed = t->armed;
+    if (armed)
+        unlink(t);
+    note_first();
+    spin_unlock(&g_lock);
+    return armed;
+}
+
+u64 ktimer_next(void)
+{
+    return __atomic_load_n(&g_first, __ATOMIC_RELAXED);
+}
+
+/* The first timer that is due, taken off the list, or NULL. */
+static struct ktimer *take_due(u64 now)
+{
+    struct ktimer *t = NULL;
+
+    spin_lock(&g_lock);
+    if (g_head.next != &g_head && g_head.next->deadline <= now) {
+        t = g_head.next;
+        unlink(t);
+        note_first();
+    }
+    spin_unlock(&g_lock);
+    return t;
+}
+
+void ktimer_run(void)
+{
+    struct ktimer *t;
+    u64 now;
+
+    time_check();
+    if (likely(ktimer_next() == UINT64_MAX))
+        return;
+    now = time_monotonic();
+    if (likely(ktimer_next() > now && __atomic_load_n(&g_told, __ATOMIC_RELAXED) > now))
+        return;
+    while ((t = take_due(time_monotonic())))
+        t->fn(t);
+    tell_host();
+}
