@@ -26,4 +26,7 @@ struct program {
 int program_load(struct mm *mm, const struct program *p, struct stack_spec *stack,
                  struct regs *regs);
 
+/* Maps the vDSO and sets mm->vdso_base and mm->vdso_restorer (vdso.c). 0 or -errno. */
+int vdso_map(struct mm *mm);
+
 #endif

@@ -200,6 +200,8 @@ int program_load(struct mm *mm, const struct program *p, struct stack_spec *stac
     err = load_program(mm, p, bias);
     if (!err && p->interp_file)
         err = load_interp(mm, p, &interp_bias);
+    if (!err)
+        err = vdso_map(mm);
     if (err)
         return err;
     add_image_auxv(mm, p, stack, bias, interp_bias);
