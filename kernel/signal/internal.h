@@ -16,6 +16,10 @@
      sigmask(SIGSYS))
 #define SIGRTMIN_K 32
 
+/* In the ABI, but missing or different in some headers. */
+#define SA_RESTORER_K   0x04000000u
+#define SS_AUTODISARM_K (1U << 31)
+
 /* As signal_send_*, and 1 when the signal was dropped because it is ignored. */
 int signal_queue_task(struct task *t, const siginfo_t *info);
 int signal_queue_group(struct group *g, const siginfo_t *info);

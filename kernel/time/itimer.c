@@ -11,7 +11,7 @@
 #include <kernel/uaccess.h>
 #include <linux/time.h>
 #include "timers.h"
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 
 /* A CPU clock may stand still for long (its thread sleeps): looking again is spaced by this at least. */
 #define CPU_LOOK_NS 1000000UL

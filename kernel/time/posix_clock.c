@@ -10,7 +10,7 @@
 #include <linux/times.h>
 #include <linux/timex.h>
 #include "internal.h"
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 
 #define USER_HZ 100UL
 #define COARSE_RES_NS 4000000UL /* what Debian's kernels say: one tick at 250 Hz */

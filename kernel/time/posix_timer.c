@@ -14,7 +14,7 @@
 #include <kernel/uaccess.h>
 #include "../signal/internal.h"
 #include "timers.h"
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 
 struct posix_timer {
     ref_t ref;

@@ -10,7 +10,7 @@
 #include <kernel/uaccess.h>
 #include <kernel/wait.h>
 #include "internal.h"
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 
 /* Until `deadline`: 0, or -EINTR for a signal. */
 static int sleep_until(u64 deadline)

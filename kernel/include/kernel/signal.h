@@ -10,8 +10,7 @@
 #include <kernel/lock.h>
 #include <kernel/types.h>
 #ifndef ADYTON_HOSTED
-#include <asm/signal.h>
-#include <asm/siginfo.h>
+#include <linux/signal.h>
 #else
 #include <signal.h>
 #endif

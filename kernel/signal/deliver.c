@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On the way back to the program: default actions, handlers, restarted calls.
+ *
+ * Several signals may be delivered at once: each gets its frame on top of the one before, as on Linux,
+ * so the last one's handler runs first. Whether the interrupted call is made again is decided with the
+ * first of them.
+ *
+ * Locking: group->lock for the queues, inside it sighand->lock for the actions; frames are built
+ * without locks.
+ */
+#include <kernel/arch.h>
+#include <kernel/loader.h>
+#include <kernel/printk.h>
+#include <kernel/syscall.h>
+#include <kernel/target.h>
+#include <kernel/wait.h>
+#include <asm/unistd.h>
+#include "internal.h"
+
+_Noreturn void signal_die(const siginfo_t *info)
+{
+    struct task *t = current;
+
+    if (sigmask(info->si_signo) & SIG_SYNCHRONOUS)
+        pr_info("%s[%d]: signal %d code %d address %lx at ip %lx sp %lx error %lx", t->comm, t->tid,
+                info->si_signo, info->si_code, (u64)info->si_addr, t->regs->rip, t->regs->rsp,
+                t->fault_error);
+    task_exit_group(info->si_signo);
+}
+
+/*
+ * The process rests until SIGCONT or SIGKILL. With one process there is nobody inside to send them:
+ * they come from the host.
+ */
+static void signal_stop(void)
+{
+    struct group *g = current->group;
+    int ret;
+
+    spin_lock(&g->lock);
+    g->stopped = true;
+    spin_unlock(&g->lock);
+    do
+        wait_event(ret, &g->signal_wait, !READ_ONCE(g->stopped), DEADLINE_NONE, false);
+    while (ret);
+}
+
+/* What a signal without handler does. Does not return when it kills. */
+static void default_action(const siginfo_t *info)
+{
+    sigset64_t bit = sigmask(info->si_signo);
+
+    if (bit & SIG_IGNORED_BY_DEFAULT)
+        return;
+    if (bit & SIG_STOPS)
+        signal_stop();
+    else
+        signal_die(info);
+}
+
+/* The action at the moment of delivery; SA_RESETHAND takes effect here. */
+static struct ksigaction action_take(int sig)
+{
+    struct sighand *sh = current->sighand;
+    struct ksigaction a;
+
+    spin_lock(&sh->lock);
+    a = sh->action[sig - 1];
+    if ((a.flags & SA_RESETHAND) && a.handler != (u64)SIG_IGN && a.handler != (u64)SIG_DFL)
+        sh->action[sig - 1].handler = (u64)SIG_DFL;
+    spin_unlock(&sh->lock);
+    return a;
+}
+
+/* The next signal that has a handler; others get their default action on the way. False: none. */
+static bool next_handled(struct ksignal *ks)
+{
+    for (;;) {
+        ks->sig = signal_take(~current->blocked, &ks->info);
+        if (!ks->sig)
+            return false;
+        ks->action = action_take(ks->sig);
+        if (ks->action.handler == (u64)SIG_IGN)
+            continue;
+        if (ks->action.handler != (u64)SIG_DFL)
+            return true;
+        default_action(&ks->info);
+    }
+}
+
+/* ---- Restart ------------------------------------------------------------------------------------------ */
+
+static bool call_interrupted(const struct regs *regs)
+{
+    if (regs->orig_rax < 0)
+        return false;
+    switch (-(s64)regs->rax) {
+    case ERESTARTSYS:
+    case ERESTARTNOINTR:
+    case ERESTARTNOHAND:
+    case ERESTART_RESTARTBLOCK:
+        return true;
+    }
+    return false;
+}
+
+/*
+ * A handler runs: -EINTR, or the call is made again after it. The frame then shows the `syscall`
+ * instruction and the call's number, as Linux's; rt_sigreturn finds the way back to a rewritten site.
+ * `regs` already shows the program's own code.
+ */
+static void restart_for_handler(struct regs *regs, u64 sa_flags)
+{
+    s64 err = -(s64)regs->rax;
+
+    if (!call_interrupted(regs))
+        return;
+    if (err == ERESTARTNOINTR || (err == ERESTARTSYS && (sa_flags & SA_RESTART))) {
+        regs->rax = (u64)regs->orig_rax;
+        regs->rip -= 2;
+    } else {
+        regs->rax = (u64)-EINTR;
+    }
+    regs->orig_rax = -1;
+}
+
+/* ---- Handlers ------------------------------------------------------------------------------------------ */
+
+static sigset64_t mask_to_save(struct task *t)
+{
+    if (!t->restore_blocked)
+        return t->blocked;
+    t->restore_blocked = false;
+    return t->saved_blocked;
+}
+
+static void deliver_one(struct ksignal *ks, struct regs *regs)
+{
+    struct task *t = current;
+    sigset64_t blocked = t->blocked | ks->action.mask;
+    sigset64_t saved = mask_to_save(t);
+
+    rewrite_hide(t->mm, regs);
+    restart_for_handler(regs, ks->action.flags);
+    regs->orig_rax = -1;
+    if (frame_build(ks, saved, regs)) {
+        pr_warn("%s[%d]: no room on the stack at %lx for signal %d", t->comm, t->tid, regs->rsp,
+                ks->sig);
+        signal_force_segv(ks->sig);
+        return;
+    }
+    if (!(ks->action.flags & SA_NODEFER))
+        blocked |= sigmask(ks->sig);
+    signal_set_blocked(blocked);
+}
+
+/* The call in `regs` again, after a signal that ran no handler. True: it was made. */
+static bool restart_call(struct regs *regs)
+{
+    if (!call_interrupted(regs))
+        return false;
+    if (-(s64)regs->rax == ERESTART_RESTARTBLOCK)
+        regs->orig_rax = __NR_restart_syscall;
+    regs->rax = (u64)regs->orig_rax;
+    arch_restart_syscall(regs);
+    return true;
+}
+
+static void check_killed(struct task *t)
+{
+    struct group *g = t->group;
+
+    if (__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & WORK_KILL)
+        task_exit_group(READ_ONCE(g->exit_status));
+}
+
+static bool deliver_all(struct regs *regs)
+{
+    struct ksignal ks;
+    bool handled = false;
+
+    __atomic_fetch_and(&current->work, ~WORK_SIGNAL, __ATOMIC_ACQUIRE);
+    while (next_handled(&ks)) {
+        deliver_one(&ks, regs);
+        handled = true;
+    }
+    return handled;
+}
+
+void signal_deliver(struct regs *regs)
+{
+    do {
+        check_killed(current);
+        if (!deliver_all(regs)) {
+            signal_restore_mask(false);
+            if (!restart_call(regs))
+                return;
+        }
+    } while (__atomic_load_n(&current->work, __ATOMIC_ACQUIRE) & (WORK_SIGNAL | WORK_KILL));
+}
