@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's descriptors 0, 1 and 2 as streams: terminal, pipe, file, or whatever else is there.
+ *
+ * The host's descriptors stay blocking or not as they are outside; O_NONBLOCK is a matter of the
+ * description inside. A read asks for readiness first and waits on the queue, where signals reach it;
+ * a blocking write goes out at once, one host call for up to HOST_IO_SIZE bytes. The host's word on
+ * readiness is a hint: a lie costs a blocked host call or a turn of a loop.
+ *
+ * Locking: struct console is constant after console_probe(), except its queue, which has its own lock.
+ */
+#include <kernel/alloc.h>
+#include <kernel/files.h>
+#include <kernel/pseudofs.h>
+#include <kernel/signal.h>
+#include <kernel/string.h>
+#include <kernel/task.h>
+#include <kernel/time.h>
+#include <asm/ioctls.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/poll.h>
+#include <linux/stat.h>
+
+#include "dev.h"
+
+#define HOST_IO_SIZE  65536u /* most bytes of one host call */
+#define NONBLOCK_SIZE 4096u  /* PIPE_BUF: what a pipe that polls writable takes without waiting */
+
+static struct console g_consoles[CONSOLE_COUNT];
+
+void console_probe(void)
+{
+    for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
+        struct console *c = &g_consoles[fd];
+
+        c->fd = fd;
+        c->kind = target_host_fd_kind(fd, &c->flags);
+        waitqueue_init(&c->wq);
+        c->wq.host_fd = fd;
+    }
+}
+
+static bool mode_serves(int have, int want)
+{
+    return have == O_RDWR || have == want;
+}
+
+struct console *console_terminal(int flags)
+{
+    struct console *any = NULL;
+
+    for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
+        struct console *c = &g_consoles[fd];
+
+        if (c->kind != TARGET_FD_TTY)
+            continue;
+        if (mode_serves(c->flags & O_ACCMODE, flags & O_ACCMODE))
+            return c;
+        if (!any)
+            any = c;
+    }
+    return any;
+}
+
+/* ---- Readiness ------------------------------------------------------------------------------------ */
+
+unsigned console_ready(const struct console *c, unsigned events)
+{
+    int ready;
+
+    if (c->kind == TARGET_FD_FILE)
+        return events;
+    ready = target_host_poll(c->fd, events);
+    if (ready < 0)
+        return POLLERR;
+    return (unsigned)ready & (events | POLLERR | POLLHUP);
+}
+
+int console_wait(struct console *c, unsigned events, u64 deadline)
+{
+    struct waiter w;
+    int err = 0;
+
+    waiter_add(&w, &c->wq, events);
+    while (!err && !console_ready(c, events))
+        err = task_block(deadline, true);
+    waiter_remove(&w);
+    return err;
+}
+
+static unsigned console_poll(struct file *f, struct poll_table *pt)
+{
+    struct console *c = f->private;
+    unsigned events = POLLIN | POLLPRI | POLLOUT, ready;
+
+    poll_wait(pt, &c->wq);
+    ready = console_ready(c, events);
+    if (ready & POLLIN)
+        ready |= POLLRDNORM;
+    if (ready & POLLOUT)
+        ready |= POLLWRNORM;
+    return ready;
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------------- */
+
+static bool nonblocking(const struct file *f, const struct iov_iter *it)
+{
+    return (f->flags & O_NONBLOCK) || (it->flags & RWF_NOWAIT);
+}
+
+/* 0: a host read will not block for long. -EAGAIN, -ERESTARTSYS; -ETIMEDOUT: nothing came (VTIME). */
+static int read_wait(struct console *c, bool nonblock)
+{
+    struct tty_read_mode mode = {.wait = true};
+    u64 deadline = DEADLINE_NONE;
+    int err;
+
+    if (c->kind == TARGET_FD_FILE)
+        return 0;
+    if (nonblock)
+        return console_ready(c, POLLIN) ? 0 : -EAGAIN;
+    if (c->kind == TARGET_FD_TTY)
+        mode = tty_read_mode(c);
+    if (!mode.wait)
+        return 0;
+    if (mode.timeout_ns)
+        deadline = time_monotonic() + mode.timeout_ns;
+    err = console_wait(c, POLLIN, deadline);
+    return err == -EINTR ? -ERESTARTSYS : err;
+}
+
+static ssize_t read_once(struct console *c, bool nonblock, void *buf, size_t size)
+{
+    for (;;) {
+        int err = read_wait(c, nonblock);
+        ssize_t n;
+
+        if (err)
+            return err == -ETIMEDOUT ? 0 : err;
+        n = target_host_read(c->fd, buf, size);
+        if (n == -EINTR && signal_pending())
+            return -ERESTARTSYS;
+        if (n != -EINTR && (n != -EAGAIN || nonblock))
+            return n;
+    }
+}
+
+static ssize_t console_read(struct file *f, struct iov_iter *to, loff_t *pos)
+{
+    size_t size = min(to->count, (size_t)HOST_IO_SIZE);
+    void *buf;
+    ssize_t n;
+
+    if (!size)
+        return 0;
+    buf = kmalloc(size);
+    if (!buf)
+        return -ENOMEM;
+    n = read_once(f->private, nonblocking(f, to), buf, size);
+    if (n > 0) {
+        size_t copied = copy_to_iter(buf, (size_t)n, to);
+
+        n = copied ? (ssize_t)copied : -EFAULT;
+    }
+    kfree(buf);
+    return n;
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------- */
+
+static void broken_pipe(void)
+{
+    siginfo_t info;
+
+    memset(&info, 0, sizeof(info));
+    info.si_signo = SIGPIPE;
+    info.si_code = SI_USER;
+    info.si_pid = current->group->tgid;
+    info.si_uid = current->cred->uid;
+    signal_send_task(current, SIGPIPE, &info);
+}
+
+/* One host call, with what must be waited for. 0: try again. */
+static ssize_t write_once(struct console *c, bool nonblock, const void *buf, size_t size)
+{
+    ssize_t n;
+
+    if (nonblock && c->kind != TARGET_FD_FILE) {
+        if (!console_ready(c, POLLOUT))
+            return -EAGAIN;
+        size = min(size, (size_t)NONBLOCK_SIZE);
+    }
+    n = target_host_write(c->fd, buf, size);
+    if (n == -EINTR)
+        return signal_pending() ? -ERESTARTSYS : 0;
+    if (n == -EAGAIN && !nonblock)
+        return console_wait(c, POLLOUT, DEADLINE_NONE) ? -ERESTARTSYS : 0;
+    if (n == -EPIPE)
+        broken_pipe();
+    return n ? n : -EIO; /* the host took nothing of something and named no error */
+}
+
+static ssize_t write_all(struct console *c, bool nonblock, const u8 *buf, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = write_once(c, nonblock, buf + done, size - done);
+
+        if (n < 0)
+            return done ? (ssize_t)done : n;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+static ssize_t console_write(struct file *f, struct iov_iter *from, loff_t *pos)
+{
+    size_t room = min(from->count, (size_t)HOST_IO_SIZE);
+    bool nonblock = nonblocking(f, from);
+    size_t done = 0;
+    ssize_t n = 0;
+    u8 *buf;
+
+    if (!room)
+        return 0;
+    buf = kmalloc(room);
+    if (!buf)
+        return -ENOMEM;
+    while (from->count) {
+        size_t want = min(from->count, room);
+        size_t got = copy_from_iter(buf, want, from);
+
+        n = got ? write_all(f->private, nonblock, buf, got) : -EFAULT;
+        if (n > 0)
+            done += (size_t)n;
+        if (n < (ssize_t)want)
+            break;
+    }
+    kfree(buf);
+    return done ? (ssize_t)done : n;
+}
+
+/* ---- The rest ---------------------------------------------------------------------------------------- */
+
+static long console_ioctl(struct file *f, unsigned cmd, unsigned long arg)
+{
+    struct console *c = f->private;
+    int left, err;
+
+    if (c->kind == TARGET_FD_TTY)
+        return tty_ioctl(c, cmd, arg);
+    if (cmd != FIONREAD)
+        return -ENOTTY;
+    err = target_host_ioctl(c->fd, FIONREAD, &left, sizeof(left));
+    return err < 0 ? err : put_user(left, (int __user *)arg);
+}
+
+const struct file_ops console_ops = {
+    .read = console_read,
+    .write = console_write,
+    .poll = console_poll,
+    .ioctl = console_ioctl,
+};
+
+/* ---- The first process' descriptors -------------------------------------------------------------------- */
+
+static mode_t console_mode(enum target_fd_kind kind)
+{
+    switch (kind) {
+    case TARGET_FD_TTY:
+        return S_IFCHR | 0620;
+    case TARGET_FD_PIPE:
+        return S_IFIFO | 0600;
+    case TARGET_FD_FILE:
+        return S_IFREG | 0600;
+    case TARGET_FD_OTHER:
+    case TARGET_FD_CLOSED:
+        break;
+    }
+    return S_IFCHR | 0666;
+}
+
+/* Opened again through /proc/self/fd/N or /dev/stdout: another description of the same stream. */
+static int console_reopen(struct inode *inode, struct file *f)
+{
+    f->private = inode->private;
+    return 0;
+}
+
+static const struct inode_ops g_console_inode_ops = {.open = console_reopen};
+
+/* "pipe:[INODE]", as every pipe is called. The dentry is in no tree yet: its name may change. */
+static void name_pipe(struct dentry *d)
+{
+    int n = snprintf(d->small, sizeof(d->small), "pipe:[%lu]", (unsigned long)d->inode->ino);
+
+    d->name = d->small;
+    d->name_size = (u32)n;
+}
+
+/* A stream without a name in any directory. */
+static struct file *open_anon(struct console *c, int flags)
+{
+    static const char *const names[] = {"host:[0]", "host:[1]", "host:[2]"};
+    struct file *f = file_create_anon(names[c->fd], &console_ops, c, flags);
+    bool tty = c->kind == TARGET_FD_TTY;
+
+    if (IS_ERR(f))
+        return f;
+    f->inode->mode = console_mode(c->kind);
+    f->inode->ops = &g_console_inode_ops;
+    f->inode->private = c;
+    if (S_ISCHR(f->inode->mode))
+        f->inode->rdev = tty ? dev_make(DEV_PTS_MAJOR, 0) : dev_make(DEV_MEM_MAJOR, 3);
+    if (S_ISFIFO(f->inode->mode))
+        name_pipe(f->path.dentry);
+    return f;
+}
+
+static struct file *console_open(struct console *c)
+{
+    int flags = c->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
+    struct file *f;
+
+    if (c->kind != TARGET_FD_PIPE)
+        flags |= O_LARGEFILE;
+    if (c->kind != TARGET_FD_TTY)
+        return open_anon(c, flags);
+    f = file_open("/dev/pts/0", flags | O_NOCTTY, 0);
+    if (IS_ERR(f))
+        return open_anon(c, flags);
+    f->private = c;
+    return f;
+}
+
+int console_install(void)
+{
+    for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
+        struct file *f;
+        long ret;
+
+        if (g_consoles[fd].kind == TARGET_FD_CLOSED)
+            continue;
+        f = console_open(&g_consoles[fd]);
+        if (IS_ERR(f))
+            return (int)PTR_ERR(f);
+        ret = fd_install_at(f, fd, false);
+        if (ret < 0)
+            return (int)ret;
+    }
+    return 0;
+}

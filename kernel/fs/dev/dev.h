@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of devfs share. Device numbers are Linux's (Documentation/admin-guide/devices.txt).
+ */
+#ifndef KERNEL_FS_DEV_DEV_H
+#define KERNEL_FS_DEV_DEV_H
+
+#include <kernel/fs.h>
+#include <kernel/poll.h>
+#include <kernel/target.h>
+#include <kernel/wait.h>
+
+#define DEV_MEM_MAJOR 1
+#define DEV_TTY_MAJOR 5 /* minor 0: the controlling terminal, 1: the console */
+#define DEV_PTS_MAJOR 136
+
+/* mem.c: null, zero, full, random, urandom by minor number. -ENXIO for others. */
+int mem_open(unsigned minor, struct file *f);
+
+/* ---- console.c: a host descriptor as a stream ---------------------------------------------------- */
+
+#define CONSOLE_COUNT 3
+
+struct console {
+    int fd;                   /* of the host: 0, 1 or 2; constant, as are kind and flags */
+    enum target_fd_kind kind;
+    int flags;                /* O_ACCMODE, O_APPEND, O_NONBLOCK as the host opened it */
+    struct waitqueue wq;      /* woken by the host's readiness */
+};
+
+/* Asks the host once what stands behind 0, 1 and 2. */
+void console_probe(void);
+/* The descriptor that serves the terminal for an open with these flags, or NULL without one. */
+struct console *console_terminal(int flags);
+
+/* file->private is a struct console. */
+extern const struct file_ops console_ops;
+
+/*
+ * Until the host says `events` (or an error), `deadline` or a signal: 0, -ETIMEDOUT, -EINTR. Holds no
+ * lock.
+ */
+int console_wait(struct console *c, unsigned events, u64 deadline);
+/* What of `events` the host says is true now, with POLLERR and POLLHUP. */
+unsigned console_ready(const struct console *c, unsigned events);
+
+/* ---- tty.c: what makes a stream a terminal --------------------------------------------------------- */
+
+/* Whether a read waits for input first, and how long (termios(3), VMIN and VTIME). */
+struct tty_read_mode {
+    bool wait;
+    u64 timeout_ns; /* 0: no limit */
+};
+struct tty_read_mode tty_read_mode(const struct console *c);
+
+long tty_ioctl(struct console *c, unsigned cmd, unsigned long arg);
+
+/* Opens the terminal by device number. -ENXIO when the program has none. */
+int tty_open(unsigned major, unsigned minor, struct file *f);
+
+#endif
