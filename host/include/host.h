@@ -36,6 +36,13 @@ struct host_run {
 #define HOST_EXIT_NOTFOUND  127
 
 /*
+ * Puts /dev/null on each closed one of descriptors 0, 1 and 2, so that nothing opened later lands
+ * there, and remembers them: the enclave sees them closed. To be called before anything is opened;
+ * host_run() calls it too. 0 or -errno.
+ */
+int host_reserve_fds(void);
+
+/*
  * Runs to the end. Returns the status for exit(3): the program's, 128+N for signal N, or
  * HOST_EXIT_ERROR after one line on stderr that says what to do.
  */

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run from start to end: device, image, measurement, signature, first thread, loop, report.
+ *
+ * Every failure ends in one line on stderr that says what to do, and HOST_EXIT_ERROR.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "boot.h"
+#include "fds.h"
+#include "image.h"
+#include "internal.h"
+#include "layout.h"
+#include "load.h"
+#include "measure.h"
+#include "sign.h"
+
+#define WHY_SIZE 256
+
+struct host_process *_Atomic g_host;
+
+/* ---- Finding things ---------------------------------------------------------------------------------- */
+
+static const struct sgx_device_ops *target_ops(enum host_target target)
+{
+    return target == HOST_TARGET_SGX ? &sgx_device_hw : &sgx_device_sim;
+}
+
+int host_target_usable(enum host_target target, char *buf, size_t size)
+{
+    struct sgx_device_config config = {0};
+    struct sgx_device *dev;
+
+    if (target == HOST_TARGET_AUTO)
+        return host_target_usable(HOST_TARGET_SGX, buf, size) ||
+               host_target_usable(HOST_TARGET_SIM, buf, size);
+    if (size > 0)
+        buf[0] = '\0';
+    if (target_ops(target)->open(&config, &dev, buf, size) < 0)
+        return 0;
+    target_ops(target)->close(dev);
+    return 1;
+}
+
+static int open_target(struct host_process *process, enum host_target target, char *why)
+{
+    struct sgx_device_config config = {.strict = process->run->strict};
+
+    process->ops = target_ops(target);
+    return process->ops->open(&config, &process->device, why, WHY_SIZE);
+}
+
+static int open_device(struct host_process *process)
+{
+    enum host_target target = process->run->target;
+    char why[WHY_SIZE] = "";
+    int ret;
+
+    ret = open_target(process, target == HOST_TARGET_AUTO ? HOST_TARGET_SGX : target, why);
+    if (ret < 0 && target == HOST_TARGET_AUTO) {
+        char why_sim[WHY_SIZE] = "";
+
+        ret = open_target(process, HOST_TARGET_SIM, why_sim);
+        if (ret == 0)
+            host_error("%s: running in the simulator, which protects nothing", why);
+        else
+            host_error("neither SGX (%s) nor the simulator (%s) can be used here", why, why_sim);
+    } else if (ret < 0) {
+        host_error("%s", why);
+    }
+    return ret;
+}
+
+/* The kernel image: as told, or in one of the places next to the executable. */
+static int kernel_path(const struct host_run *run, char path[PATH_MAX])
+{
+    static const char *const places[] = {"adyton-kernel", "../libexec/adyton/adyton-kernel",
+                                         "../target/sgx/adyton-kernel"};
+    char exe[PATH_MAX];
+    ssize_t n;
+
+    if (run->kernel_path)
+        return snprintf(path, PATH_MAX, "%s", run->kernel_path) < PATH_MAX ? 0 : -ENAMETOOLONG;
+    n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (n <= 0)
+        return -ENOENT;
+    exe[n] = '\0';
+    *(strrchr(exe, '/') + 1) = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (snprintf(path, PATH_MAX, "%s%s", exe, places[i]) < PATH_MAX && access(path, R_OK) == 0)
+            return 0;
+    return -ENOENT;
+}
+
+static int build_image(const struct host_run *run, struct image *image)
+{
+    char why[WHY_SIZE] = "";
+    char path[PATH_MAX];
+    int ret;
+
+    if (kernel_path(run, path) < 0) {
+        host_error("the kernel image adyton-kernel is not where this program was installed");
+        return -ENOENT;
+    }
+    ret = image_build(image, path, run->manifest, run->manifest_size, why, sizeof(why));
+    if (ret < 0)
+        host_error("%s", why);
+    return ret;
+}
+
+/*
+ * The enclave's range must be free of host mappings. With an unlimited stack the kernel places
+ * libraries from the bottom up, into the range.
+ */
+static int check_range_free(void)
+{
+    FILE *f = fopen("/proc/self/maps", "re");
+    unsigned long start = ULONG_MAX;
+
+    if (!f)
+        return 0; /* the mapping itself will tell */
+    if (fscanf(f, "%lx", &start) != 1)
+        start = ULONG_MAX;
+    (void)fclose(f);
+    if (start >= ENCLAVE_END)
+        return 0;
+    host_error("this process has memory at 0x%lx, inside the enclave's range: set a stack limit "
+               "(ulimit -s 8192) and start again",
+               start);
+    return -EEXIST;
+}
+
+/* ---- Loading ------------------------------------------------------------------------------------------- */
+
+static int sign_image(const struct host_run *run, const struct image *image,
+                      const struct sgx_secs *secs, struct sgx_sigstruct *sig)
+{
+    uint8_t mrenclave[32];
+    char why[WHY_SIZE] = "";
+    EVP_PKEY *key;
+    int ret;
+
+    ret = measure_image(image, secs, mrenclave);
+    if (ret < 0) {
+        host_error("cannot compute the measurement: error %d", -ret);
+        return ret;
+    }
+    key = sign_development_key(why, sizeof(why));
+    if (!key) {
+        host_error("%s", why);
+        return -ENOENT;
+    }
+    ret = sign_sigstruct(sig, key, secs, mrenclave, run->product_id, run->security_version);
+    EVP_PKEY_free(key);
+    if (ret < 0)
+        host_error("cannot sign the enclave: error %d", -ret);
+    return ret;
+}
+
+static int load_enclave(struct host_process *process, uint64_t *tcs)
+{
+    struct sgx_secs secs __attribute__((aligned(4096)));
+    struct sgx_sigstruct sig __attribute__((aligned(4096)));
+    char why[WHY_SIZE] = "";
+    struct image image;
+    int ret;
+
+    ret = build_image(process->run, &image);
+    if (ret < 0)
+        return ret;
+    image_secs(&secs, process->run->debug);
+    ret = load_pages(process->ops, process->device, &image, &secs, why, sizeof(why));
+    process->phase_ns[PHASE_LOADED] = host_now_ns(CLOCK_MONOTONIC);
+    if (ret < 0) {
+        host_error("%s", why);
+        goto out;
+    }
+    ret = sign_image(process->run, &image, &secs, &sig);
+    if (ret < 0)
+        goto out;
+    ret = load_init(process->ops, process->device, &image, &sig, why, sizeof(why));
+    process->phase_ns[PHASE_MEASURED] = host_now_ns(CLOCK_MONOTONIC);
+    if (ret < 0)
+        host_error("%s", why);
+    *tcs = image.tcs;
+out:
+    image_free(&image);
+    return ret;
+}
+
+/* ---- The first thread ------------------------------------------------------------------------------------ */
+
+static void thread_free(struct host_context *ctx)
+{
+    if (!ctx)
+        return;
+    if (ctx->wake_fd >= 0)
+        (void)close(ctx->wake_fd);
+    if (ctx->block)
+        (void)munmap(ctx->block, sizeof(*ctx->block));
+    free(ctx);
+}
+
+/* A context with its shared block, not yet in the table. NULL without memory or descriptors. */
+static struct host_context *thread_new(struct host_process *process, uint64_t id, uint64_t tcs)
+{
+    struct host_context *ctx = calloc(1, sizeof(*ctx));
+    void *block;
+
+    if (!ctx)
+        return NULL;
+    ctx->process = process;
+    ctx->id = id;
+    ctx->tcs = tcs;
+    ctx->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    block = mmap(NULL, sizeof(*ctx->block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                 0);
+    if (block != MAP_FAILED)
+        ctx->block = block;
+    if (ctx->wake_fd < 0 || !ctx->block) {
+        thread_free(ctx);
+        return NULL;
+    }
+    ctx->block->thread_id = id;
+    return ctx;
+}
+
+/* Runs the calling thread in the enclave. */
+static int run_thread(struct host_process *process, uint64_t tcs)
+{
+    struct host_context *ctx = thread_new(process, 0, tcs);
+    int ret;
+
+    if (!ctx) {
+        host_error("no memory or descriptors for the enclave's first thread");
+        return -ENOMEM;
+    }
+    ret = process->ops->thread_start(process->device);
+    if (ret == 0)
+        ret = signals_thread_start(ctx);
+    if (ret == 0) {
+        atomic_store(&process->threads[0], ctx);
+        atomic_store(&process->thread_count, 1);
+        ret = signals_install(process);
+    }
+    if (ret < 0)
+        host_error("cannot prepare the enclave's first thread: %s", strerror(-ret));
+    process->phase_ns[PHASE_ENTERED] = host_now_ns(CLOCK_MONOTONIC);
+    boot_set_times(process);
+    if (ret == 0)
+        ret = loop_run(ctx);
+    terminal_restore(process);
+    signals_remove(process);
+    signals_thread_stop(ctx);
+    process->ops->thread_stop(process->device);
+    stats_report(process);
+    atomic_store(&process->threads[0], NULL);
+    thread_free(ctx);
+    return ret;
+}
+
+static struct host_process *process_new(const struct host_run *run)
+{
+    struct host_process *process = calloc(1, sizeof(*process));
+
+    if (!process)
+        return NULL;
+    process->run = run;
+    process->phase_ns[PHASE_START] = host_now_ns(CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&process->ioctl_lock, NULL);
+    (void)pthread_mutex_init(&process->threads_lock, NULL);
+    (void)pthread_mutex_init(&process->stats_lock, NULL);
+    return process;
+}
+
+int host_run(const struct host_run *run)
+{
+    struct host_process *process;
+    uint64_t tcs = 0;
+    int status = HOST_EXIT_ERROR;
+    int ret;
+
+    if (host_reserve_fds() < 0 || check_range_free() < 0)
+        return HOST_EXIT_ERROR;
+    process = process_new(run);
+    if (!process) {
+        host_error("out of memory");
+        return HOST_EXIT_ERROR;
+    }
+    ret = open_device(process);
+    if (ret < 0)
+        goto out;
+    ret = boot_prepare(process);
+    if (ret == 0)
+        ret = load_enclave(process, &tcs);
+    if (ret == 0)
+        ret = run_thread(process, tcs);
+    if (ret == 0)
+        status = process->status;
+    process->ops->close(process->device);
+    boot_free(process);
+out:
+    free(process->stats);
+    free(process);
+    return status;
+}
+
+int host_measure(const struct host_run *run, struct host_measurement *out)
+{
+    struct sgx_sigstruct sig;
+    struct sgx_secs secs;
+    struct image image;
+    int ret;
+
+    ret = build_image(run, &image);
+    if (ret < 0)
+        return ret;
+    image_secs(&secs, run->debug);
+    ret = sign_image(run, &image, &secs, &sig);
+    if (ret == 0)
+        ret = sign_mrsigner(&sig, out->mrsigner);
+    if (ret == 0) {
+        memcpy(out->mrenclave, sig.enclave_hash, sizeof(out->mrenclave));
+        out->pages_added = out->pages_measured = image.page_count;
+        out->image_size = image.page_count * ENCLAVE_PAGE_SIZE;
+        out->manifest_size = run->manifest_size;
+    }
+    image_free(&image);
+    return ret;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals of the host, forwarded into the enclave.
+ *
+ * Policy. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH and SIGCONT become
+ * bits in the first thread's pending_signals, and the program's dispositions decide. One that was
+ * ignored when Adyton started stays ignored. SIGTSTP, SIGTTIN and SIGTTOU keep their default action:
+ * the whole process stops, enclave included, and SIGCONT tells the program; a program that stops
+ * itself asks for the `stop` host call. SIGPIPE is ignored: writes give EPIPE, and the kernel inside
+ * raises the signal. Everything else keeps its default action.
+ *
+ * Where the signal strikes decides how the enclave gets to look:
+ *  - inside: the handler sees the AEP (RAX = ERESUME) and turns the resume into an entry at CSSA 1;
+ *  - inside, but the thread is at CSSA 1 already: `notice` makes the loop enter once more;
+ *  - in a host call that waits: host_syscall() gives -EINTR, without a race;
+ *  - on the way in, where the instruction that enters cannot be told from here: `notice`, and a timer
+ *    signal a moment later finds the thread inside (or again, until it does).
+ * The handlers touch only the fields named for them and call only async-signal-safe functions.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "internal.h"
+#include "sgx.h"
+
+#define NUDGE_NS 20000
+
+extern const char host_syscall_begin[], host_syscall_end[], host_syscall_abort[];
+
+static const int g_forwarded[] = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT, SIGUSR1,
+                                  SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
+#define FORWARDED_COUNT (sizeof(g_forwarded) / sizeof(g_forwarded[0]))
+
+static struct sigaction g_old_forwarded[FORWARDED_COUNT];
+static struct sigaction g_old_kick, g_old_pipe;
+static __thread struct host_context *t_context;
+
+/* The signal that only interrupts: kicks, the enclave's timer, nudges. */
+static int kick_signal(void)
+{
+    return SIGRTMIN;
+}
+
+/* Reads where this thread was struck and sees to it that the enclave looks. */
+static void notice_thread(struct host_context *ctx, ucontext_t *uc, int nudged)
+{
+    greg_t *regs = uc->uc_mcontext.gregs;
+    uintptr_t rip = (uintptr_t)regs[REG_RIP];
+
+    if (rip >= (uintptr_t)host_syscall_begin && rip < (uintptr_t)host_syscall_end) {
+        if (nudged)
+            return;
+        ctx->notice = 1;
+        regs[REG_RIP] = (greg_t)(uintptr_t)host_syscall_abort;
+        return;
+    }
+    if (!ctx->entering) {
+        if (!nudged)
+            ctx->notice = 1;
+        return;
+    }
+    if (regs[REG_RAX] == SGX_ERESUME && (uint64_t)regs[REG_RBX] == ctx->tcs &&
+        regs[REG_RCX] == regs[REG_RIP] && !ctx->in_handler) {
+        ctx->in_handler = 1;
+        ctx->notice = 0;
+        regs[REG_RAX] = SGX_EENTER;
+        return;
+    }
+    ctx->notice = 1;
+    if (!ctx->in_handler)
+        signals_nudge(ctx);
+}
+
+static void on_kick(int sig, siginfo_t *info, void *uc)
+{
+    int saved_errno = errno;
+    struct host_context *ctx = t_context;
+    int nudged = info->si_code == SI_TIMER && info->si_value.sival_int == 1;
+
+    (void)sig;
+    if (ctx)
+        notice_thread(ctx, uc, nudged);
+    errno = saved_errno;
+}
+
+static void on_forwarded(int sig, siginfo_t *info, void *uc)
+{
+    int saved_errno = errno;
+    struct host_process *process = atomic_load(&g_host);
+    struct host_context *first = process ? atomic_load(&process->threads[0]) : NULL;
+
+    (void)info;
+    if (first) {
+        __atomic_fetch_or(&first->block->pending_signals, 1ULL << (sig - 1), __ATOMIC_SEQ_CST);
+        if (t_context == first)
+            notice_thread(first, uc, 0);
+        else
+            signals_kick(first);
+    }
+    errno = saved_errno;
+}
+
+void signals_nudge(struct host_context *ctx)
+{
+    struct itimerspec soon = {.it_value = {.tv_nsec = NUDGE_NS}};
+
+    (void)timer_settime(ctx->nudge, 0, &soon, NULL);
+}
+
+void signals_kick(struct host_context *ctx)
+{
+    (void)syscall(SYS_tgkill, getpid(), ctx->tid, kick_signal());
+}
+
+/* ---- Setting up ----------------------------------------------------------------------------------- */
+
+static int install(struct host_process *process, int sig, void (*handler)(int, siginfo_t *, void *),
+                   struct sigaction *old)
+{
+    struct sigaction act = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART};
+    int ret;
+
+    /* One handler at a time: each reads and changes the interrupted state. */
+    for (size_t i = 0; i < FORWARDED_COUNT; i++)
+        (void)sigaddset(&act.sa_mask, g_forwarded[i]);
+    (void)sigaddset(&act.sa_mask, kick_signal());
+    ret = process->ops->sigaction(sig, NULL, old);
+    if (ret < 0 || (old->sa_handler == SIG_IGN && sig != kick_signal()))
+        return ret;
+    return process->ops->sigaction(sig, &act, NULL);
+}
+
+int signals_install(struct host_process *process)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    int ret;
+
+    atomic_store(&g_host, process);
+    ret = process->ops->sigaction(SIGPIPE, &ignore, &g_old_pipe);
+    if (ret == 0)
+        ret = install(process, kick_signal(), on_kick, &g_old_kick);
+    for (size_t i = 0; i < FORWARDED_COUNT && ret == 0; i++)
+        ret = install(process, g_forwarded[i], on_forwarded, &g_old_forwarded[i]);
+    return ret;
+}
+
+void signals_remove(struct host_process *process)
+{
+    for (size_t i = 0; i < FORWARDED_COUNT; i++)
+        (void)process->ops->sigaction(g_forwarded[i], &g_old_forwarded[i], NULL);
+    /* A late timer signal must not kill. */
+    (void)process->ops->sigaction(SIGPIPE, &g_old_pipe, NULL);
+    atomic_store(&g_host, NULL);
+}
+
+static int make_timer(struct host_context *ctx, int value, timer_t *timer)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kick_signal()};
+
+    ev._sigev_un._tid = ctx->tid;
+    ev.sigev_value.sival_int = value;
+    return timer_create(CLOCK_MONOTONIC, &ev, timer) < 0 ? -errno : 0;
+}
+
+int signals_thread_start(struct host_context *ctx)
+{
+    int ret;
+
+    ctx->tid = (pid_t)syscall(SYS_gettid);
+    ret = make_timer(ctx, 1, &ctx->nudge);
+    if (ret == 0 && ctx->id == 0)
+        ret = make_timer(ctx, 0, &ctx->process->timer);
+    t_context = ctx;
+    return ret;
+}
+
+void signals_thread_stop(struct host_context *ctx)
+{
+    t_context = NULL;
+    (void)timer_delete(ctx->nudge);
+    if (ctx->id == 0)
+        (void)timer_delete(ctx->process->timer);
+}
