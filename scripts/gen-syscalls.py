@@ -3,8 +3,8 @@
 """Makes C and documentation from kernel/syscall/{syscalls,flags,structs}.tbl.
 
   --header FILE    prototypes of all served calls (syscalls.gen.h)
-  --dispatch FILE  one typed wrapper a served call, and the dispatch table
-  --strace FILE    names and argument types for --strace
+  --dispatch FILE  one typed wrapper a served call, and the dispatch table (syscall_table.gen.h)
+  --strace FILE    names and argument types for --strace (trace_tables.gen.h)
   --docs FILE      docs/compatibility.md
   --check FILE     exit 1 when FILE differs from what --docs would write
   --have PATH...   C sources or folders to look for definitions `long sys_NAME(`
@@ -58,15 +58,6 @@ FIELD_KINDS = {
     'filemode': 'FILEMODE', 'dev': 'DEV', 'signal': 'SIGNAL', 'sigset': 'SIGSET_VALUE',
     'handler': 'HANDLER', 'more': 'MORE', 'mask': 'MASK', 'enum': 'ENUM', 'struct': 'STRUCT',
 }
-
-# What names in flags.tbl and structs.tbl mean.
-HEADERS = '''linux/types.h linux/errno.h linux/signal.h linux/fcntl.h linux/fs.h linux/stat.h asm/stat.h asm/statfs.h
-linux/mman.h linux/sched.h linux/sched/types.h linux/futex.h linux/prctl.h asm/prctl.h linux/memfd.h
-linux/random.h linux/fadvise.h linux/falloc.h linux/membarrier.h linux/close_range.h linux/xattr.h
-linux/time.h linux/time_types.h linux/times.h linux/resource.h linux/wait.h linux/poll.h
-linux/openat2.h linux/capability.h linux/utime.h linux/utsname.h linux/sysinfo.h asm/ioctls.h
-asm/termbits.h asm/termios.h'''.split()
-
 
 class Bad(Exception):
     pass
@@ -134,6 +125,10 @@ class Arg:
         m = re.fullmatch(r'(\w+)(?:\(([^)]*)\))?', text)
         base, param = (m[1], m[2]) if m else (None, None)
         self.name, self.out, self.param, self.length = name, False, '0', NO_LEN
+        if base == 'path':
+            self.param = '1'  # printed in full
+        if base == 'omode':
+            self.length = names.index(name) - 1
         if base in ('ptr', 'cptr') and param:
             self.ctype = ('const ' if base == 'cptr' else '') + param + ' __user *'
             self.kind, self.width = 'HEX', 8
@@ -285,7 +280,7 @@ def make_header(tables):
 
 
 def make_dispatch(tables, served):
-    out = [head('Typed wrappers and the dispatch table.'), '#include "syscall_desc.h"\n#include <syscalls.gen.h>\n\n']
+    out = [head('Typed wrappers and the dispatch table, for table.c.') + '\n']
     out += [c.wrapper() + '\n' for c in served]
     out.append('const syscall_fn g_syscall_table[SYSCALL_COUNT] = {\n')
     have = {c.number for c in served}
@@ -349,10 +344,7 @@ def c_calls(tables):
 
 
 def make_strace(tables):
-    out = [head('Data only, from the uAPI headers: libc\'s must not come in, hosted or not.'),
-           '#undef ADYTON_HOSTED\n#include <kernel/signal.h>\n']
-    out += [f'#include <{h}>\n' for h in HEADERS]
-    out.append('#include "syscall_desc.h"\n#include <syscalls.gen.h>\n\n')
+    out = [head('Names and argument types, for trace_tables.c.') + '\n']
     for prefix, names in (('SET', tables.sets), ('STRUCT', tables.structs), ('VARIANT', tables.variants)):
         out.append('enum { ' + ', '.join(f'{prefix}_{n}' for n in names) + ' };\n')
     out.append('const unsigned g_set_signal = SET_signal;\n\n')

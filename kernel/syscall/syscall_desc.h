@@ -24,13 +24,13 @@ enum value_kind {
     KIND_UDEC,
     KIND_HEX, /* NULL for 0 of 8 bytes */
     KIND_OCT,
-    KIND_OMODE, /* octal, when the argument before has O_CREAT or O_TMPFILE */
+    KIND_OMODE, /* octal, when argument `len` has O_CREAT or O_TMPFILE */
     KIND_FD,
     KIND_SIGNAL,
     KIND_MASK, /* param: flag set */
     KIND_ENUM, /* param: flag set */
     /* Arguments: addresses of ... */
-    KIND_STR,
+    KIND_STR, /* param: 1 for a path */
     KIND_STRV,
     KIND_BUF, /* len: argument with the size */
     KIND_IOV, /* len: argument with the count */

@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System calls: prototypes (generated from syscall/syscalls.tbl), dispatch, tracing. A handler takes
- * its arguments with the types of the table and returns 0 or positive, or -errno.
+ * its arguments with the types of the table and returns 0 or positive, or -errno. It finds the
+ * program's registers in current->regs; the ERESTART* codes of kernel/signal.h are for
+ * signal_deliver().
  */
 #ifndef KERNEL_SYSCALL_H
 #define KERNEL_SYSCALL_H
 
 #include <kernel/regs.h>
 #include <kernel/types.h>
+#if __has_include(<syscalls.gen.h>) /* made by scripts/gen-syscalls.py --header */
+#include <syscalls.gen.h>
+#endif
 
 /* From the entry code: decodes, traces, dispatches; puts the result into regs->rax. */
 void syscall_dispatch(struct regs *regs);
 
-/* --strace: a list of names and %classes as strace(1) takes, NULL or "" for all. -EINVAL: unknown. */
+/*
+ * --strace: a list of names and %classes as strace(1) takes, each with `!` to leave it out; NULL or
+ * "" for all. -EINVAL: a name is unknown (logged).
+ */
 int strace_enable(const char *list);
 
-/* Counts of executed calls and time in them, as JSON members, for --stats. */
+/* --stats: from now on every call is counted and timed. Costs two readings of the TSC a call. */
+void syscall_stats_enable(void);
+
+/*
+ * Counts of executed calls and time in them, as JSON members without the enclosing braces, for
+ * --stats. The length, or -ENOSPC when `size` is too small; nothing that was counted is cut off.
+ */
 ssize_t syscall_stats_json(char *buf, size_t size);
 
 /* Set when the current call came by the trap (exception) instead of a rewritten site. */

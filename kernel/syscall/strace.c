@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --strace: one line a call, as strace(1) writes it. Arguments are printed before the call up to the
+ * first that the call fills, the rest after it: a call may change or unmap what its arguments point to.
+ * The line is built on the kernel stack and logged whole when the call ends.
+ */
+#include <kernel/printk.h>
+#include <kernel/signal.h>
+#include <kernel/string.h>
+#include <kernel/syscall.h>
+#include <kernel/target.h>
+#include <stdarg.h>
+#include <syscalls.gen.h>
+
+#include "syscall_internal.h"
+
+#define RESULT_ROOM   160u /* of the line, kept for ") = -1 ENAME (text)" */
+#define RESULT_COLUMN 40   /* where strace(1) puts the result */
+
+static const struct syscall_desc g_unknown = {
+    .argc = 6,
+    .args = {[0 ... 5] = {.kind = KIND_HEX, .len = LEN_NONE, .width = 8}},
+};
+
+/* ---- The line ---------------------------------------------------------------------------------- */
+
+void trace_puts(struct trace_line *l, const char *s)
+{
+    size_t room = sizeof(l->text) - RESULT_ROOM - l->size, n = strlen(s);
+
+    n = min(n, room);
+    memcpy(l->text + l->size, s, n);
+    l->size += n;
+}
+
+void trace_printf(struct trace_line *l, const char *fmt, ...)
+{
+    char text[128];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    trace_puts(l, text);
+}
+
+/* ---- Results ------------------------------------------------------------------------------------- */
+
+static const char *restart_text(long error)
+{
+    if (error == ERESTARTSYS)
+        return "ERESTARTSYS (To be restarted if SA_RESTART is set)";
+    if (error == ERESTARTNOINTR)
+        return "ERESTARTNOINTR (To be restarted)";
+    if (error == ERESTARTNOHAND)
+        return "ERESTARTNOHAND (To be restarted if no handler)";
+    if (error == ERESTART_RESTARTBLOCK)
+        return "ERESTART_RESTARTBLOCK (Interrupted by signal)";
+    return NULL;
+}
+
+static int format_result(char *buf, size_t size, const struct syscall_desc *desc, long result)
+{
+    const char *name;
+
+    if (result >= 0 || result < -MAX_ERRNO) {
+        const char *format = desc->result == RESULT_HEX   ? "%#lx"
+                             : desc->result == RESULT_OCT ? "%#lo"
+                                                          : "%ld";
+        return snprintf(buf, size, format, result);
+    }
+    if (restart_text(-result))
+        return snprintf(buf, size, "? %s", restart_text(-result));
+    name = errno_name((int)-result);
+    if (!name)
+        return snprintf(buf, size, "%ld", result);
+    return snprintf(buf, size, "-1 %s (%s)", name, errno_text((int)-result));
+}
+
+static void finish_line(struct trace *t, const char *result)
+{
+    struct trace_line *l = &t->line;
+    size_t room = sizeof(l->text) - l->size;
+    bool cut = room == RESULT_ROOM;
+    int pad = RESULT_COLUMN - 2 - (int)l->size;
+    int n = snprintf(l->text + l->size, room, "%s)%*s = %s", cut ? "..." : "", max(pad, 0), "", result);
+
+    l->size += min((size_t)max(n, 0), room - 1);
+    target_log(LOG_INFO, l->text, l->size);
+}
+
+/* ---- A call -------------------------------------------------------------------------------------- */
+
+/* Prints arguments from t->next on; before the call, up to the first that the call fills. */
+static void print_args(struct trace *t, bool before, long result)
+{
+    struct trace_call call = {.desc = t->desc, .args = t->args, .result = result};
+
+    for (; t->next < t->desc->argc; t->next++) {
+        struct arg_desc a = trace_resolve(&call, &t->desc->args[t->next]);
+        if (before && a.out)
+            return;
+        if (a.kind == KIND_NONE)
+            continue;
+        if (t->next)
+            trace_puts(&t->line, ", ");
+        trace_arg(&t->line, &call, &a, t->args[t->next]);
+    }
+}
+
+void strace_enter(struct trace *t, const struct regs *r)
+{
+    t->nr = syscall_number(r);
+    if (!strace_wants(t->nr))
+        return;
+    t->desc = t->nr < SYSCALL_COUNT ? &g_syscall_descs[t->nr] : &g_unknown;
+    if (!t->desc->name)
+        t->desc = &g_unknown;
+    syscall_args(r, t->args);
+    t->next = 0;
+    t->line.size = 0;
+    if (t->desc->name)
+        trace_puts(&t->line, t->desc->name);
+    else
+        trace_printf(&t->line, "syscall_%#x", (u32)r->orig_rax);
+    trace_puts(&t->line, "(");
+    print_args(t, true, 0);
+    if (t->desc->result == RESULT_NONE) {
+        finish_line(t, "?");
+        t->desc = NULL;
+    }
+}
+
+void strace_exit(struct trace *t, long result)
+{
+    char text[RESULT_ROOM - 8];
+
+    print_args(t, false, result);
+    format_result(text, sizeof(text), t->desc, result);
+    finish_line(t, text);
+}

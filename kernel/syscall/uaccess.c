@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies to and from the program's memory (kernel/uaccess.h). The range check keeps every access
+ * inside what programs may use, whatever they pass; within it, the exception table turns a fault that
+ * mm_fault() cannot resolve into a short copy (arch/x86_64/usercopy.S).
+ */
+#include <kernel/uaccess.h>
+#include <layout.h>
+
+#ifdef ADYTON_HOSTED
+#define USER_LIMIT (1UL << 47) /* a unit test's "program" is the test itself */
+#else
+#define USER_LIMIT SHARED_END
+#endif
+
+/* usercopy.S: how many bytes were not done; user_move*: 0 when done. */
+size_t user_copy(void *dst, const void *src, size_t size);
+size_t user_clear(void *dst, size_t size);
+ssize_t user_strncpy(char *dst, const char *src, size_t max);
+int user_move8(void *dst, const void *src);
+int user_move4(void *dst, const void *src);
+
+#define plain(p) ((void *)(uintptr_t)(p))
+
+static inline bool range_ok(uintptr_t addr, size_t size)
+{
+    return addr >= USER_START && addr <= USER_LIMIT && size <= USER_LIMIT - addr;
+}
+
+bool user_range_ok(const void __user *addr, size_t size)
+{
+    return range_ok((uintptr_t)addr, size);
+}
+
+static inline int copy_all(void *dst, const void *src, size_t size)
+{
+    if (size == 8)
+        return user_move8(dst, src) ? -EFAULT : 0;
+    if (size == 4)
+        return user_move4(dst, src) ? -EFAULT : 0;
+    return user_copy(dst, src, size) ? -EFAULT : 0;
+}
+
+int copy_from_user(void *dst, const void __user *src, size_t size)
+{
+    if (unlikely(!range_ok((uintptr_t)src, size)))
+        return size ? -EFAULT : 0;
+    return copy_all(dst, plain(src), size);
+}
+
+int copy_to_user(void __user *dst, const void *src, size_t size)
+{
+    if (unlikely(!range_ok((uintptr_t)dst, size)))
+        return size ? -EFAULT : 0;
+    return copy_all(plain(dst), src, size);
+}
+
+int clear_user(void __user *dst, size_t size)
+{
+    if (!range_ok((uintptr_t)dst, size))
+        return size ? -EFAULT : 0;
+    return user_clear(plain(dst), size) ? -EFAULT : 0;
+}
+
+size_t copy_from_user_partial(void *dst, const void __user *src, size_t size)
+{
+    return range_ok((uintptr_t)src, size) ? size - user_copy(dst, plain(src), size) : 0;
+}
+
+size_t copy_to_user_partial(void __user *dst, const void *src, size_t size)
+{
+    return range_ok((uintptr_t)dst, size) ? size - user_copy(plain(dst), src, size) : 0;
+}
+
+ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
+{
+    size_t max = size;
+    ssize_t length;
+
+    if (!range_ok((uintptr_t)src, 1))
+        return -EFAULT;
+    max = min(max, USER_LIMIT - (uintptr_t)src);
+    length = user_strncpy(dst, plain(src), max);
+    if (length < 0)
+        return -EFAULT;
+    if ((size_t)length == max)
+        return max == size ? -ENAMETOOLONG : -EFAULT;
+    return length;
+}
