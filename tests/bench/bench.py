@@ -1,0 +1,241 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+Measures native and inside in alternation and prints medians, ratios and transitions, with the bar of
+each. Speed is measured here and nowhere else; no test depends on it.
+
+  bench.py --build DIR [--rounds N] [--json FILE] [--strict] [PATTERN...]
+
+Exit status 0 even when a bar is missed, unless --strict.
+"""
+import argparse
+import dataclasses
+import fnmatch
+import json
+import pathlib
+import statistics
+import sys
+import time
+from typing import Callable, Optional
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+import harness  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+@dataclasses.dataclass
+class Row:
+    """native and inside in `unit`; the bar is inside <= ratio * native + plus."""
+    name: str
+    native: list
+    inside: list
+    unit: str
+    ratio: float = 0.0
+    plus: float = 0.0
+    higher: bool = False  # throughput: inside >= ratio * native
+
+    def verdict(self):
+        n, i = statistics.median(self.native), statistics.median(self.inside)
+        bar = self.ratio * n + self.plus
+        good = i >= bar if self.higher else i <= bar
+        return n, i, bar, good
+
+
+def show(row, transitions=None):
+    n, i, bar, good = row.verdict()
+    sign = ">=" if row.higher else "<="
+    ratio = f"{i / n:6.2f}x" if n else "      -"
+    more = f"  transitions {transitions}" if transitions is not None else ""
+    print(f"{row.name:28} native {n:12.1f} inside {i:12.1f} {row.unit:4} {ratio}  bar {sign} {bar:10.1f} "
+          f"{'ok' if good else 'MISSED'}{more}", flush=True)
+    return {"name": row.name, "native": n, "inside": i, "unit": row.unit, "bar": bar, "ok": good,
+            "transitions": transitions}
+
+
+class Bench:
+    def __init__(self, ctx, rounds, patterns):
+        self.ctx, self.rounds, self.patterns = ctx, rounds, patterns
+        self.results = []
+
+    def wanted(self, name):
+        return not self.patterns or any(fnmatch.fnmatch(name, p) for p in self.patterns)
+
+    def add(self, row, transitions=None):
+        self.results.append(show(row, transitions))
+
+    def collect(self, name, *programs):
+        """A root directory, and the archive made of it once."""
+        root = self.ctx.tmp / name
+        archive = self.ctx.tmp / f"{name}.cpio"
+        if not archive.exists():
+            r = self.ctx.cli("collect", "-o", root, *programs)
+            harness.expect(r.status == 0, r.errors())
+            (root / "tmp").mkdir(exist_ok=True)
+            r = self.ctx.cli("mkcpio", root, archive)
+            harness.expect(r.status == 0, r.errors())
+        return archive
+
+    def stats(self, archive, argv, **more):
+        """Runs once with --stats and returns (result, the report)."""
+        path = self.ctx.tmp / "stats.json"
+        r = self.ctx.inside(archive, argv, options=[f"--stats={path}"], **more)
+        harness.expect(r.status == 0, f"{argv}: status {r.status}: {r.errors()}")
+        return r, json.loads(path.read_text())
+
+
+def transitions_of(stats):
+    t = stats.get("transitions", stats)
+    return sum(t.get(k, 0) for k in ("eenter", "eresume"))
+
+
+def timed(run: Callable[[], harness.Result]) -> float:
+    start = time.monotonic()
+    r = run()
+    took = (time.monotonic() - start) * 1000
+    harness.expect(r.status == 0, f"status {r.status}: {r.errors()}")
+    return took
+
+
+def pair(bench, name, archive, argv, ratio, plus, rounds: Optional[int] = None, native=None, **more):
+    """Whole runs, alternating, in milliseconds."""
+    if not bench.wanted(name):
+        return
+    nat, ins = [], []
+    for _ in range(rounds or bench.rounds):
+        nat.append(timed(lambda: harness.run(native or argv)))
+        ins.append(timed(lambda: bench.ctx.inside(archive, argv, **more)))
+    _, stats = bench.stats(archive, argv, **more)
+    bench.add(Row(name, nat, ins, "ms", ratio, plus), transitions_of(stats))
+
+
+MICRO = {
+    "getpid": 0.4, "clock_gettime": 1.3, "pread-1": 0.6, "open-close": 0.6, "stat": 0.6,
+    "mmap-64k-touch-munmap": 1.3, "signal-self": 0.4,
+}
+
+
+def parse_micro(text):
+    return {k: float(v) for k, v in (line.split() for line in text.splitlines())}
+
+
+def bench_micro(bench):
+    names = [n for n in MICRO if bench.wanted(n)]
+    if not names:
+        return
+    program = bench.ctx.tmp / "micro"
+    r = harness.run(["gcc", "-O2", "-o", program, HERE / "micro.c"])
+    harness.expect(r.status == 0, r.errors())
+    archive = bench.collect("micro-root", program)
+    native, inside = {n: [] for n in names}, {n: [] for n in names}
+    for _ in range(bench.rounds):
+        for name in names:
+            native[name].append(parse_micro(harness.run([program, name]).text())[name])
+            inside[name].append(parse_micro(bench.ctx.inside(archive, [program, name]).text())[name])
+    for name in names:
+        bench.add(Row(name, native[name], inside[name], "ns", MICRO[name]))
+
+
+def bench_start(bench):
+    busybox = bench.collect("busybox-root", "/bin/busybox")
+    pair(bench, "hello", busybox, ["/bin/busybox", "echo", "hello"], 0, 60)
+    for memory in ("64m", "16g"):
+        pair(bench, f"hello-{memory}", busybox, ["/bin/busybox", "echo", "hello"], 0, 60, memory=memory)
+    if bench.wanted("hello-1g-archive"):
+        big = bench.ctx.tmp / "busybox-root" / "big"
+        with open(big, "wb") as f:
+            block = bytes(range(256)) * 4096
+            for _ in range(1024):
+                f.write(block)
+        archive = bench.ctx.tmp / "big.cpio"
+        r = bench.ctx.cli("mkcpio", bench.ctx.tmp / "busybox-root", archive)
+        harness.expect(r.status == 0, r.errors())
+        big.unlink()
+        pair(bench, "hello-1g-archive", archive, ["/bin/busybox", "echo", "hello"], 0, 100)
+        archive.unlink()
+
+
+def bench_python(bench):
+    if not any(bench.wanted(n) for n in ("python-pass", "python-imports")):
+        return
+    root = bench.collect("python-root", "/usr/bin/python3.11", "--with", "/usr/lib/python3.11",
+                         "--with", "/usr/lib/python3", "--with", "/etc/python3.11")
+    env = {"PYTHONDONTWRITEBYTECODE": "1"}
+    python = ["/usr/bin/python3.11"]
+    pair(bench, "python-pass", root, [*python, "-c", "pass"], 1.0, 60, env=env)
+    imports = "import json, re, struct, decimal, datetime, pathlib, tempfile, hashlib, zlib, argparse"
+    pair(bench, "python-imports", root, [*python, "-c", imports], 1.4, 60, env=env)
+
+
+def bench_programs(bench):
+    sql = ("create table t(a integer primary key, b text, c real);"
+           "with recursive n(i) as (select 1 union all select i+1 from n where i<1000000) "
+           "insert into t select i, 'row '||i, i*0.5 from n; create index x on t(b); "
+           "select count(*), sum(a) from t;")
+    if bench.wanted("sqlite-1m"):
+        root = bench.collect("sqlite-root", "/usr/bin/sqlite3")
+        pair(bench, "sqlite-1m", root, ["/usr/bin/sqlite3", ":memory:", sql], 1.05, 60, rounds=3,
+             memory="1g")
+    if any(bench.wanted(n) for n in ("sha256", "aes-gcm")):
+        bench_openssl(bench)
+    if bench.wanted("cc1"):
+        bench_cc1(bench)
+
+
+def openssl_rate(text):
+    """Bytes a second of the largest block, from `openssl speed -mr`."""
+    line = [l for l in text.splitlines() if l.startswith("+F:")][-1]
+    return float(line.split(":")[-1])
+
+
+def bench_openssl(bench):
+    root = bench.collect("openssl-root", "/usr/bin/openssl", "--with", "/etc/ssl/openssl.cnf")
+    for name, evp in (("sha256", "sha256"), ("aes-gcm", "aes-256-gcm")):
+        if not bench.wanted(name):
+            continue
+        argv = ["/usr/bin/openssl", "speed", "-mr", "-seconds", "1", "-bytes", "16384", "-evp", evp]
+        nat, ins = [], []
+        for _ in range(bench.rounds):
+            nat.append(openssl_rate(harness.run(argv).text()) / 1e6)
+            ins.append(openssl_rate(bench.ctx.inside(root, argv).text()) / 1e6)
+        bench.add(Row(name, nat, ins, "MB/s", 0.98, higher=True))
+
+
+def bench_cc1(bench):
+    cc1 = harness.run(["gcc", "-print-prog-name=cc1"]).text().strip()
+    source = bench.ctx.tmp / "big.c"
+    source.write_text("\n".join(
+        f"static int f{i}(int *p, int n) {{ int s = {i}; for (int j = 0; j < n; j++) "
+        f"s += p[j] * {i + 3} ^ s >> 3; return s; }} int g{i}(int *p) {{ return f{i}(p, {i}); }}"
+        for i in range(1500)))
+    root = bench.collect("cc1-root", cc1, "--with", source)
+    pair(bench, "cc1", root, [cc1, "-quiet", "-O2", source, "-o", "/dev/null"], 1.2, 0, rounds=3,
+         memory="1g")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Benchmarks: native against inside.")
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
+    parser.add_argument("patterns", nargs="*")
+    args = parser.parse_args()
+    ctx = harness.Context(args.build)
+    bench = Bench(ctx, args.rounds, args.patterns)
+    try:
+        for part in (bench_micro, bench_start, bench_python, bench_programs):
+            part(bench)
+    finally:
+        ctx.close()
+    if args.json:
+        args.json.write_text(json.dumps(bench.results, indent=1))
+    missed = [r["name"] for r in bench.results if not r["ok"]]
+    print(f"{len(bench.results) - len(missed)} of {len(bench.results)} bars met" +
+          (f"; missed: {' '.join(missed)}" if missed else ""))
+    return 1 if missed and args.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
