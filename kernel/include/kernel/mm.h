@@ -32,7 +32,12 @@
 #define VM_VDSO      0x1000u
 #define VM_TRAMPOLINE 0x2000u /* syscall-site trampolines: hidden from /proc/PID/maps' users */
 #define VM_MAYWRITE  0x4000u
+#define VM_ZERO      0x8000u  /* set by a file's mmap op: behaves as anonymous memory (/dev/zero) */
+#define VM_NOEXEC    0x10000u /* may never become executable (noexec mount) */
+#define VM_LOCKONFAULT 0x20000u
 #define VM_SPECIAL   (VM_VDSO | VM_TRAMPOLINE)
+
+struct shared_object;
 
 struct vma {
     RB_ENTRY(vma) node;
@@ -42,6 +47,14 @@ struct vma {
     u64 pgoff;           /* in pages, of `start` */
     const char *name;    /* "[heap]", "[stack]", "[vdso]"; static or owned with name_owned */
     bool name_owned;
+    struct mm *mm;
+    /* mm's own, guarded by mm->lock: the gap below and the largest gap in this subtree, in bytes. */
+    u64 gap, subtree_gap;
+    uintptr_t fault_next; /* where the last batch of faults ended; and that batch's pages */
+    u32 fault_batch;
+    struct shared_object *object; /* of a file or shared memory; mm/shared.c */
+    struct list object_link;      /* in object's list; guarded by its lock */
+    struct list dead_link;        /* unmapped, waiting to be freed */
 };
 
 RB_HEAD(vma_tree, vma);
@@ -50,6 +63,10 @@ struct mm {
     ref_t ref;
     mutex_t lock;
     struct vma_tree vmas GUARDED_BY(&lock);
+    struct vma *found GUARDED_BY(&lock); /* the last one that mm_find() found, or NULL */
+    u64 vma_count GUARDED_BY(&lock);
+    unsigned lock_future GUARDED_BY(&lock); /* VM_LOCKED and VM_LOCKONFAULT for new mappings */
+    u64 truncate_mark;                   /* guarded by mm/shared.c's lock */
     u64 total_vm, data_vm, exec_vm, stack_vm, locked_vm; /* pages; guarded by lock */
     u64 rss, rss_peak;                                   /* pages; guarded by lock */
     uintptr_t brk_start, brk, mmap_base;
@@ -71,6 +88,25 @@ long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned 
             struct file *file, u64 offset);
 int mm_unmap(struct mm *mm, uintptr_t addr, size_t size);
 int mm_protect(struct mm *mm, uintptr_t addr, size_t size, unsigned prot);
+
+/*
+ * Each VMA in order of addresses with the numbers that /proc/PID/maps, smaps and statm print. Called
+ * with mm->lock held: `fn` must neither block on the VFS nor touch user memory. Returning false stops.
+ */
+struct vma_info {
+    const struct vma *vma;
+    u64 resident; /* pages */
+};
+void mm_for_each_vma(struct mm *mm, bool (*fn)(const struct vma_info *info, void *arg), void *arg);
+
+/* Pages of [start, end) that are present; for smaps, mincore and core dumps. mm->lock held. */
+u64 mm_resident_pages(uintptr_t start, uintptr_t end);
+
+/*
+ * What the trusted page state says of one page of the dynamic range, kernel's included: whether it
+ * is known present with `access` (VM_*) allowed. For exception entries: such a fault is spurious.
+ */
+bool mm_page_known(uintptr_t addr, unsigned access);
 
 /*
  * As mm_map, for the kernel's own mappings (vDSO, trampolines, stacks) with VM_* flags and a name.
@@ -100,9 +136,12 @@ struct vma *mm_find(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
 struct vma *mm_find_next(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
 
 /*
- * Hook of the syscall-site rewriter (loader/rewrite.c): a private executable mapping of a file, or
- * anonymous memory about to become executable, is ready to be filled. Called without mm->lock.
+ * Pages of a file bound into mappings (pagecache_bind_page) carry the mapping's permissions, and the
+ * kernel is held to them too. The page cache calls this before it reads (VM_READ) or writes
+ * (VM_WRITE) a bound page directly. 0, or -ENOMEM when the host refused. Takes no lock.
  */
+int mm_bound_access(uintptr_t va, unsigned access);
+
 struct mm_stats {
     u64 limit_pages;     /* MemorySize */
     u64 used_pages;      /* programs and kernel */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of kernel/mm share and nobody else sees.
+ *
+ * Locks, outermost first (a thread that holds one may take those below it):
+ *   inode->lock          VFS; mm_truncate_notify() comes with it held
+ *   mm->lock             VMAs, counters and the states of the pages inside VMAs
+ *   g_shared_lock        mutex; windows and aliases of shared objects (shared.c)
+ *   pagecache's own lock taken inside pagecache_*(); must never be held across a user copy
+ *   g_reclaim_lock       mutex; one trimmer of free pages at a time (budget.c)
+ *   slab class lock      spinlock (heap.c)
+ *   g_kpage_lock         spinlock (kpage.c)
+ *   g_free_lock          spinlock; pages that become free or stop being free (budget.c)
+ *   g_ps_lock            spinlock; growth of the page state's tree (pagestate.c)
+ */
+#ifndef KERNEL_MM_INTERNAL_H
+#define KERNEL_MM_INTERNAL_H
+
+#include <layout.h>
+#include <kernel/alloc.h>
+#include <kernel/list.h>
+#include <kernel/lock.h>
+#include <kernel/mm.h>
+#include <kernel/printk.h>
+#include <kernel/string.h>
+#include <kernel/target.h>
+#include <kernel/types.h>
+
+/* ---- Page state (pagestate.c) ------------------------------------------------------------------ */
+
+/*
+ * One byte a page; 0 is absent. A present page has the permissions that the EPCM has (TARGET_*, 0
+ * for none). Exactly one party may change a page's byte: the mm whose VMA covers it (mm->lock), the
+ * kernel page allocator (g_kpage_lock), for a free page whoever holds g_free_lock.
+ */
+#define PS_PERM    0x07u /* TARGET_READ | TARGET_WRITE | TARGET_EXEC */
+#define PS_PRESENT 0x08u /* accepted */
+#define PS_FREE    0x10u /* present, owned by nobody: may be claimed or trimmed */
+#define PS_IDLE    0x20u /* owned, zeroed by MADV_DONTNEED: not counted as resident */
+#define PS_BUSY    0x40u /* free, being trimmed under g_reclaim_lock */
+
+u8 ps_get(uintptr_t va);
+/* Makes room for the states of a range, so that ps_set cannot fail. -ENOMEM. */
+int ps_reserve(uintptr_t start, uintptr_t end);
+/* The range must have been reserved unless `state` is 0. */
+void ps_set(uintptr_t start, uintptr_t end, u8 state);
+/* The end of the run, at most `end`, whose states equal that of `va` under `mask`; *state is va's. */
+uintptr_t ps_run(uintptr_t va, uintptr_t end, u8 mask, u8 *state);
+/* Walks [va, end) by runs of equal state. */
+#define ps_for_each_run(va, next, end, mask, state)                                                \
+    for (; (va) < (end) && ((next) = ps_run((va), (end), (mask), &(state)), true); (va) = (next))
+/* Pages that hold the tree itself. */
+u64 ps_node_pages(void);
+
+/* The tree's own nodes live at the start of the kernel zone; its largest size is 16 GiB. */
+#define KPAGE_NODE_ZONE_SIZE (32UL << 30)
+
+/* ---- MemorySize and the pages between owners (budget.c) ----------------------------------------- */
+
+void budget_init(u64 limit_pages);
+enum budget_user { BUDGET_PROGRAM, BUDGET_KERNEL };
+/* Counts `pages` as committed, trimming free ones when it must. -ENOMEM at the limit. */
+int budget_take(u64 pages, enum budget_user who);
+void budget_give(u64 pages, enum budget_user who);
+/* Pages that programs could still get, free ones included. */
+u64 budget_available(void);
+
+/* Present pages [start, end) with one state become free; the caller owned them. */
+void free_put(uintptr_t start, uintptr_t end);
+/* Takes the free pages [start, end) (all of one state); false when a trimmer was faster. */
+bool free_claim(uintptr_t start, uintptr_t end);
+/* Waits for a trimmer that has BUSY pages in hand. */
+void free_wait(void);
+/* Whether that many pages may be kept for reuse instead of being released. */
+bool free_may_keep(u64 pages);
+
+/* Page faults taken so far (fault.c). */
+u64 mm_fault_count(void);
+
+/* ---- Owned pages: state, budget and target in step (pages.c) ------------------------------------ */
+
+/* Absent pages become present and zeroed. -ENOMEM. */
+int pages_commit(uintptr_t start, uintptr_t end, unsigned prot);
+int pages_commit_copy(uintptr_t va, const void *src, unsigned prot);
+/* Present pages of one state get other permissions. -ENOMEM. */
+int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot);
+/* Present pages of one state become absent. -ENOMEM: unchanged. */
+int pages_release(uintptr_t start, uintptr_t end);
+
+/* ---- Kernel pages (kpage.c) ---------------------------------------------------------------------- */
+
+enum kpage_kind { KPAGE_NONE, KPAGE_FREE, KPAGE_HOLE, KPAGE_RUN, KPAGE_SLAB, KPAGE_SLAB_TAIL };
+
+/* One for every page of the kernel's zone. */
+struct kpage {
+    struct list link; /* free run or hole: its bin; slab: its class' partial list */
+    void *freelist;   /* slab */
+    u32 count;        /* run: pages in it (first and last page); slab tail: pages back to the head */
+    u16 used;         /* slab: objects handed out */
+    u8 kind;          /* enum kpage_kind */
+    u8 class;         /* slab; free run: 1 when known zero */
+};
+
+void kpage_init(void);
+void heap_init(void);
+/* As kpages_alloc but with old contents. */
+void *kpages_alloc_dirty(size_t count);
+struct kpage *kpage_of(const void *p); /* NULL outside the kernel's zone */
+void *kpage_address(const struct kpage *kp);
+/* Gives up to `pages` free kernel pages back to the host; returns how many. */
+u64 kpage_trim(u64 pages);
+u64 kpage_committed(void);
+
+/* ---- VMAs (vma.c); all with mm->lock held ----------------------------------------------------------- */
+
+#define STACK_GUARD_GAP (256 * PAGE_SIZE)
+#define MAX_MAP_COUNT   65530u
+#define FAULT_AROUND    16u /* pages */
+
+struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
+/* Drops the references of a VMA that is in no tree. May take VFS locks: without mm->lock. */
+void vma_free(struct vma *v);
+void vma_link(struct mm *mm, struct vma *v);
+void vma_unlink(struct mm *mm, struct vma *v);
+struct vma *vma_next(struct vma *v);
+struct vma *vma_prev(struct vma *v);
+/* Splits at `addr`, strictly inside; the upper part is new and returned in *upper. -ENOMEM. */
+int vma_split(struct mm *mm, struct vma *v, uintptr_t addr, struct vma **upper);
+/* Joins `v` with what fits on either side; returns the VMA that now covers it. */
+struct vma *vma_merge(struct mm *mm, struct vma *v, struct list *dead);
+/* Moves an edge of a linked VMA; no neighbour may be crossed. */
+void vma_set_range(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+/* Splits at both ends so that whole VMAs cover [start, end) where anything does. -ENOMEM. */
+int vma_isolate(struct mm *mm, uintptr_t start, uintptr_t end);
+/* The highest gap of `size` bytes inside [low, high); 0 when there is none. */
+uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t high);
+/* True when nothing is mapped in [start, end). */
+bool vma_range_empty(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Adds (sign 1) or takes away (-1) a VMA's pages in mm's counters. */
+void vma_account(struct mm *mm, unsigned flags, u64 pages, int sign);
+/* Frees the VMAs on a list made by unmapping or merging. Without mm->lock. */
+void vma_free_list(struct list *dead);
+
+static inline u64 vma_pages(const struct vma *v)
+{
+    return (v->end - v->start) >> PAGE_SHIFT;
+}
+
+/* The permissions that a VMA's pages have in the EPCM; any access implies reading. */
+static inline unsigned vma_prot(unsigned vm_flags)
+{
+    unsigned prot = 0;
+    if (vm_flags & VM_WRITE)
+        prot |= TARGET_WRITE | TARGET_READ;
+    if (vm_flags & VM_EXEC)
+        prot |= TARGET_EXEC | TARGET_READ;
+    if (vm_flags & VM_READ)
+        prot |= TARGET_READ;
+    return prot;
+}
+
+/* Anonymous for our purposes: contents come from nowhere but the program. */
+static inline bool vma_anonymous(const struct vma *v)
+{
+    return !v->file || (v->flags & VM_ZERO);
+}
+
+static inline bool vma_shared_file(const struct vma *v)
+{
+    return (v->flags & VM_SHARED) && !vma_anonymous(v);
+}
+
+static inline u64 vma_pgoff(const struct vma *v, uintptr_t addr)
+{
+    return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
+}
+
+/* ---- Pages of a mapping (range.c); mm->lock held -------------------------------------------------- */
+
+/*
+ * Nothing may be mapped in [start, end). Free pages there become the new mapping's, zeroed, when it is
+ * plain writable memory; else they are released. -ENOMEM: the host refused to take them.
+ */
+int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous, unsigned vm_flags);
+/* Undoes range_prepare: what it took is free again. */
+void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Whether a free page lies in [start, end). */
+bool range_has_free(uintptr_t start, uintptr_t end);
+/* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were unbound. */
+void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+/* Brings the pages that are present to `prot`. -ENOMEM: done in part. */
+int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot);
+/* Commits what is absent in [start, end) of an anonymous VMA. -ENOMEM. */
+int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+/* Pages that are present and not idle. */
+u64 range_resident(uintptr_t start, uintptr_t end);
+void mm_rss_add(struct mm *mm, s64 pages);
+
+/* ---- Mapping and unmapping (map.c, unmap.c) ---------------------------------------------------------- */
+
+int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dead)
+    REQUIRES(&mm->lock);
+/* Where a mapping of `size` may go by the address policy, 0 for nowhere. */
+uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags);
+/* RLIMIT_AS, RLIMIT_DATA, max_map_count and the commit check for `pages` more. 0 or -ENOMEM. */
+int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages);
+/* Inserts and merges a new private anonymous VMA over an empty range. -ENOMEM. */
+int map_insert_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags,
+                         const char *name, struct list *dead);
+unsigned vm_flags_of_prot(unsigned prot);
+/* Whether the program may have writable and executable pages (manifest). */
+bool map_wx_forbidden(unsigned vm_flags);
+/* Makes [start, end) present as by reading each page; no locks held. 0 or -errno of the first fault. */
+int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, unsigned access);
+
+/*
+ * Makes the page at `addr` of VMA `v` present with the VMA's permissions (at least readable where it
+ * was absent). -ENOMEM, -ENXIO beyond the file's end, -EIO. mm->lock held.
+ */
+int fault_page(struct mm *mm, struct vma *v, uintptr_t addr);
+
+/* ---- Shared objects and file users (shared.c) --------------------------------------------------------- */
+
+/*
+ * Registers a new VMA with its object: its file's, or a new one of anonymous shared memory. Private
+ * anonymous VMAs have none. -ENOMEM.
+ */
+int shared_attach(struct vma *v);
+/* The same for an object that another VMA keeps alive. */
+void shared_join(struct vma *v, struct shared_object *o);
+void shared_detach(struct vma *v);
+/* The linear address of a new VM_SHARED mapping `v`, 0 when it must be an alias elsewhere. mm->lock. */
+uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size);
+/* Whether pages of shared memory in [start, end) stay because another mm has them mapped there. */
+bool shared_keeps(const struct vma *v, uintptr_t start, uintptr_t end);
+/* Makes the page at `addr` the object's live one with the VMA's permissions. mm->lock held. */
+int shared_fault(struct mm *mm, struct vma *v, uintptr_t addr);
+/* Content of bound pages goes back to the page cache; they are absent afterwards. -ENOMEM. */
+int shared_unbind(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pages of mappings, by ranges: claiming, committing, protecting and dropping them in runs of
+ * equal state. mm->lock is held by every caller; it makes the pages under the mm's VMAs ours.
+ *
+ * Between calls: no page under a VMA is PS_FREE, and a page under a VMA has the VMA's permissions or
+ * (after a failed mprotect) fewer.
+ */
+#include "internal.h"
+
+void mm_rss_add(struct mm *mm, s64 pages)
+{
+    mm->rss += (u64)pages;
+    mm->rss_peak = max(mm->rss_peak, mm->rss);
+}
+
+u64 range_resident(uintptr_t start, uintptr_t end)
+{
+    u64 pages = 0;
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if ((state & (PS_PRESENT | PS_FREE | PS_IDLE)) == PS_PRESENT)
+            pages += (next - va) >> PAGE_SHIFT;
+    }
+    return pages;
+}
+
+u64 mm_resident_pages(uintptr_t start, uintptr_t end)
+{
+    return range_resident(start, end);
+}
+
+bool range_has_free(uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, PS_FREE, state)
+    {
+        if (state & PS_FREE)
+            return true;
+    }
+    return false;
+}
+
+/* Takes a free run as our own; false when a trimmer had it, in which case it is absent now. */
+static bool claim(uintptr_t start, uintptr_t end)
+{
+    if (free_claim(start, end))
+        return true;
+    free_wait();
+    return false;
+}
+
+/* Makes a claimed run zero with `prot`. On failure it is free again. */
+static int adopt(struct mm *mm, uintptr_t start, uintptr_t end, u8 state, unsigned prot)
+{
+    const unsigned rw = TARGET_READ | TARGET_WRITE;
+    unsigned old = state & PS_PERM;
+    int err = 0;
+    state &= PS_PERM | PS_PRESENT;
+    if ((old & rw) != rw) {
+        err = pages_protect(start, end, state, old | rw);
+        if (!err)
+            state |= rw;
+    }
+    if (!err) {
+        memset((void *)start, 0, end - start);
+        err = pages_protect(start, end, state, prot);
+    }
+    if (err)
+        free_put(start, end);
+    else
+        mm_rss_add(mm, (s64)((end - start) >> PAGE_SHIFT));
+    return err;
+}
+
+void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if ((state & (PS_PRESENT | PS_FREE)) != PS_PRESENT)
+            continue;
+        mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
+        free_put(va, next);
+    }
+}
+
+static int release_claimed(uintptr_t start, uintptr_t end)
+{
+    int err = pages_release(start, end);
+    if (err)
+        free_put(start, end);
+    return err;
+}
+
+int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous, unsigned vm_flags)
+{
+    bool keep = anonymous && (vm_flags & VM_WRITE);
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (!(state & PS_FREE))
+            continue;
+        if (!claim(va, next)) {
+            next = va; /* look at what is there now */
+            continue;
+        }
+        int err = keep ? adopt(mm, va, next, state, vma_prot(vm_flags)) : release_claimed(va, next);
+        if (err) {
+            range_abandon(mm, start, va);
+            return err;
+        }
+    }
+    return 0;
+}
+
+static bool may_keep(const struct vma *v, u8 state, u64 pages)
+{
+    if (vma_shared_file(v) || (state & TARGET_EXEC) || !(state & TARGET_READ))
+        return false;
+    return free_may_keep(pages);
+}
+
+void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    if (shared_keeps(v, start, end))
+        return;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        u64 pages = (next - va) >> PAGE_SHIFT;
+        if (!(state & PS_PRESENT))
+            continue;
+        if (!(state & PS_IDLE))
+            mm_rss_add(mm, -(s64)pages);
+        if (may_keep(v, state, pages) || pages_release(va, next))
+            free_put(va, next);
+    }
+}
+
+int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    assert_held(&mm->lock);
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (!(state & PS_PRESENT))
+            continue;
+        int err = pages_protect(va, next, state, prot);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, PS_PRESENT, state)
+    {
+        if (state & PS_PRESENT)
+            continue;
+        int err = pages_commit(va, next, vma_prot(v->flags) | TARGET_READ);
+        if (err)
+            return err;
+        mm_rss_add(mm, (s64)((next - va) >> PAGE_SHIFT));
+    }
+    return 0;
+}
