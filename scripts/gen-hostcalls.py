@@ -501,14 +501,28 @@ def gen_serve(call):
     return "\n".join(out)
 
 
+def desc_args(call):
+    kinds = {}
+    for a in call.args:
+        if isinstance(a, Erange):
+            kinds[id(a.addr)], kinds[id(a.pages)] = "HOSTCALL_ARG_ADDR", "HOSTCALL_ARG_PAGES"
+    out = [f"{{{kinds.get(id(s), 'HOSTCALL_ARG_VALUE')}, {literal(s.low, 'int64_t')}, "
+           f"{s.high}ULL}}" for s in call.slots]
+    return ", ".join(out) or "{0, 0, 0}"
+
+
 def gen_desc(call):
     kind = {"errno": "HOSTCALL_RESULT_ERRNO", "range": "HOSTCALL_RESULT_RANGE",
             "len": "HOSTCALL_RESULT_LEN", "never": "HOSTCALL_RESULT_NEVER"}[call.result]
     slot = call.length.slot if call.length else 0
+    params = "".join({Scalar: "a", Buffer: "b", Erange: "aa"}[type(a)] for a in call.args)
     buffers = ", ".join(
         f"{{{BUFFERS[b.direction]}, {b.length.slot}, {1 if b.full else 0}}}" for b in call.buffers())
-    return (f'    [HOSTCALL_{call.name}] = {{"{call.name}", {kind}, {call.low}LL, {call.high}LL, {slot},\n'
-            f"        {len(call.buffers())}, {{{buffers or '{0, 0, 0}'}}}}},")
+    return "\n".join([
+        f'    [HOSTCALL_{call.name}] = {{"{call.name}", "{params}",',
+        f"        {{{desc_args(call)}}},",
+        f"        {kind}, {call.low}LL, {call.high}LL, {slot},",
+        f"        {len(call.buffers())}, {{{buffers or '{0, 0, 0}'}}}}},"])
 
 
 def gen_dispatch_c(calls):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * abi/hostcalls.tbl as data: one entry per host call, for statistics and for the hostile host of
- * tests/boundary, which derives its lies from it. The table itself is generated.
+ * abi/hostcalls.tbl as data: one entry per host call, for statistics and for tests/boundary, which
+ * derives calls and lies from it. The table itself is generated.
  */
 #ifndef HOST_HOSTCALL_DESC_H
 #define HOST_HOSTCALL_DESC_H
@@ -23,8 +23,23 @@ struct hostcall_buffer {
     uint8_t full;        /* copied back whole, not up to the result */
 };
 
+enum hostcall_arg_kind {
+    HOSTCALL_ARG_NONE,
+    HOSTCALL_ARG_VALUE, /* low..high, as signed numbers when low < 0 */
+    HOSTCALL_ARG_ADDR,  /* erange */
+    HOSTCALL_ARG_PAGES,
+};
+
+struct hostcall_arg {
+    uint8_t kind; /* enum hostcall_arg_kind */
+    int64_t low;
+    uint64_t high;
+};
+
 struct hostcall_desc {
     const char *name;
+    const char *params; /* of the C function: 'a' the next of args, 'b' the next of buffers */
+    struct hostcall_arg args[6];
     enum hostcall_result result;
     int64_t low, high;
     uint8_t length_slot;
