@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The first process: pid 1, as in a container, but without the protection that init has on Linux. */
+#include <kernel/alloc.h>
+#include <kernel/files.h>
+#include <kernel/printk.h>
+#include <kernel/string.h>
+#include <kernel/target.h>
+#include <kernel/time.h>
+#include "internal.h"
+
+#define FIRST_PID 1
+
+static struct group *group_create(pid_t tgid)
+{
+    struct group *g = kzalloc(sizeof(*g));
+
+    if (!g)
+        return NULL;
+    ref_init(&g->ref);
+    spin_init(&g->lock, "group");
+    list_init(&g->link);
+    list_init(&g->tasks);
+    sigpending_init(&g->pending);
+    waitqueue_init(&g->signal_wait);
+    g->tgid = g->pgid = g->sid = tgid;
+    g->start_time = time_monotonic();
+    g->dumpable = 1;
+    rlimits_init(g->rlimits);
+    return g;
+}
+
+static void sched_init(struct sched_state *s)
+{
+    unsigned cpus = min(target_cpu_count(), CPU_MASK_WORDS * 64u);
+
+    for (unsigned i = 0; i < cpus; i++)
+        s->cpus[i / 64] |= 1UL << i % 64;
+}
+
+/* Consumes the reference on `g`. NULL: no memory. */
+static struct task *task_create(struct group *g, pid_t tid)
+{
+    struct task *t = kzalloc(sizeof(*t));
+
+    if (!t)
+        return NULL;
+    ref_init(&t->ref);
+    t->tid = tid;
+    t->group = g;
+    list_init(&t->group_link);
+    list_init(&t->waiters);
+    sigpending_init(&t->pending);
+    t->altstack.flags = SS_DISABLE;
+    t->start_time = g->start_time;
+    t->timer_slack_ns = 50000;
+    sched_init(&t->sched);
+    return t;
+}
+
+struct task *task_create_first(void)
+{
+    struct group *g = group_create(FIRST_PID);
+    struct task *t = g ? task_create(g, FIRST_PID) : NULL;
+
+    if (!t)
+        panic("no memory for the first process: raise MemorySize");
+    t->sighand = sighand_create();
+    t->cred = cred_create_root();
+    t->files = files_create();
+    if (!t->sighand || !t->cred || !t->files)
+        panic("no memory for the first process: raise MemorySize");
+    ref_get(&g->ref); /* the table's; the first one is the task's */
+    ref_get(&t->ref); /* the group's list's; the first one is the thread's own */
+    list_add_tail(&g->tasks, &t->group_link);
+    group_publish(g);
+    return t;
+}

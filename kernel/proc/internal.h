@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of kernel/proc share. */
+#ifndef KERNEL_PROC_INTERNAL_H
+#define KERNEL_PROC_INTERNAL_H
+
+#include <kernel/task.h>
+
+#define CAP_ALL ((1UL << (CAP_LAST_CAP + 1)) - 1)
+
+/* Puts a new process (one reference goes to the table) and its first task where lookups find them. */
+void group_publish(struct group *g);
+/* Takes an ended process out of the table. */
+void group_unpublish(struct group *g);
+
+/* The credentials of pid 1: root with every capability. */
+struct cred *cred_create_root(void);
+/* exec(2): what permitted and effective become for a file without set-id or capabilities. */
+int cred_exec(void);
+/* uid changes' effect on capabilities (capabilities(7)); `c` is being prepared from `old`. */
+void cred_fix_caps(struct cred *c, const struct cred *old, bool keep_caps);
+
+void rlimits_init(struct rlimit64_k *limits);
+
+/* The task for a pid argument where 0 means the caller; a reference, or NULL. */
+struct task *task_of_pid(pid_t pid);
+
+/* A thread's futexes at its end: robust list and clear_child_tid. */
+void futex_exit(struct task *t);
+/* Wakes at most `count` waiters of a futex word whose bitset meets `bitset`; their number. */
+int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every process, and lookups by number.
+ *
+ * Locking: g_task_list_lock guards the list of groups; it comes before group->lock. The table holds a
+ * reference on each group, a task one on its group.
+ */
+#include <kernel/alloc.h>
+#include <kernel/printk.h>
+#include "internal.h"
+
+spinlock_t g_task_list_lock = SPINLOCK_INIT("task_list");
+
+static struct list g_groups = LIST_INIT(g_groups); /* guarded by g_task_list_lock */
+static unsigned g_group_count;                     /* guarded by g_task_list_lock */
+
+void group_publish(struct group *g)
+{
+    spin_lock(&g_task_list_lock);
+    list_add_tail(&g_groups, &g->link);
+    g_group_count++;
+    spin_unlock(&g_task_list_lock);
+}
+
+void group_unpublish(struct group *g)
+{
+    spin_lock(&g_task_list_lock);
+    list_del(&g->link);
+    g_group_count--;
+    spin_unlock(&g_task_list_lock);
+    group_put(g);
+}
+
+unsigned group_count(void)
+{
+    return READ_ONCE(g_group_count);
+}
+
+struct group *group_find(pid_t tgid)
+{
+    struct group *g, *found = NULL;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        if (g->tgid == tgid) {
+            ref_get(&g->ref);
+            found = g;
+            break;
+        }
+    }
+    spin_unlock(&g_task_list_lock);
+    return found;
+}
+
+struct group *group_next(pid_t from)
+{
+    struct group *g, *found = NULL;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        if (g->tgid >= from && (!found || g->tgid < found->tgid))
+            found = g;
+    }
+    if (found)
+        ref_get(&found->ref);
+    spin_unlock(&g_task_list_lock);
+    return found;
+}
+
+static struct task *find_in_group(struct group *g, pid_t tid)
+{
+    struct task *t, *found = NULL;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (t->tid == tid) {
+            ref_get(&t->ref);
+            found = t;
+            break;
+        }
+    }
+    spin_unlock(&g->lock);
+    return found;
+}
+
+struct task *task_find(pid_t tid)
+{
+    struct group *g;
+    struct task *found = NULL;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        found = find_in_group(g, tid);
+        if (found)
+            break;
+    }
+    spin_unlock(&g_task_list_lock);
+    return found;
+}
+
+struct task *task_of_pid(pid_t pid)
+{
+    if (pid)
+        return task_find(pid);
+    ref_get(&current->ref);
+    return current;
+}
+
+void group_put(struct group *g)
+{
+    if (!ref_put(&g->ref))
+        return;
+    ASSERT(list_empty(&g->tasks));
+    sigpending_flush(&g->pending);
+    kfree(g->cmdline);
+    kfree(g->exe_path);
+    kfree(g->timers);
+    kfree(g);
+}
+
+void task_put(struct task *t)
+{
+    if (!ref_put(&t->ref))
+        return;
+    sigpending_flush(&t->pending);
+    sighand_put(t->sighand);
+    cred_put(t->cred);
+    kfree(t->xsave_buffer);
+    group_put(t->group);
+    kfree(t);
+}
