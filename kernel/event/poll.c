@@ -6,7 +6,7 @@
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/signal.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <kernel/time.h>
 

@@ -8,7 +8,7 @@
 #include <kernel/files.h>
 #include <kernel/signal.h>
 #include <kernel/string.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <kernel/time.h>
 

@@ -5,7 +5,7 @@
  * file->pos_lock; readers of file->flags see old or new.
  */
 #include <kernel/files.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <linux/capability.h>
 #include <linux/stat.h>

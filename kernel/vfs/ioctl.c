@@ -4,7 +4,7 @@
  * -ENOTTY for what nobody knows (ioctl(2), ERRORS). Takes file->pos_lock for flags only.
  */
 #include <kernel/files.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/stat.h>

@@ -7,7 +7,7 @@
 #include <kernel/files.h>
 #include <kernel/mm.h>
 #include <kernel/string.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <linux/memfd.h>
 #include <linux/stat.h>
 

@@ -10,7 +10,7 @@
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/string.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <kernel/types.h>
 #include <linux/stat.h>
 

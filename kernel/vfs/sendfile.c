@@ -10,7 +10,7 @@
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/signal.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
 

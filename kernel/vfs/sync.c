@@ -5,7 +5,7 @@
  * system's, under inode->lock where it takes it itself.
  */
 #include <kernel/files.h>
-#include <kernel/syscalls.gen.h>
+#include <kernel/syscall.h>
 #include <linux/fadvise.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>

@@ -66,6 +66,7 @@ struct group {
     size_t cmdline_size;
     char *exe_path;                           /* owned, guarded by lock */
     int dumpable;
+    int oom_score_adj;                        /* -1000 to 1000; kept for /proc */
 };
 
 /*
@@ -123,6 +124,7 @@ struct task {
 
     u64 fs_base;                              /* the program's, valid while it is not running */
     u64 utime_ns, stime_ns, nvcsw, nivcsw, minflt, majflt;
+    u64 rchar, wchar, syscr, syscw;           /* /proc/PID/io; own thread writes */
     u64 start_time, blocked_ns, blocked_since; /* monotonic ns; time/cputime.c, own thread writes */
     struct sched_state sched;
     u64 timer_slack_ns;
@@ -162,6 +164,8 @@ u64 rlimit(unsigned resource);
  */
 extern spinlock_t g_task_list_lock;
 struct group *group_find(pid_t tgid);
+/* The process with the smallest number that is at least `from`, for listing /proc. */
+struct group *group_next(pid_t from);
 struct task *task_find(pid_t tid);
 void group_put(struct group *g);
 void task_put(struct task *t);
