@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's page tables as a lazily filled cache of the EPCM.
+ *
+ * A page's bits in EPCM_HOST_MASK say what the host's page tables allow now; that is never more
+ * than its EPCM entry and its segment allow. When it is less, the first access faults and
+ * hostmap_fill() raises the whole run of like pages around it with one mprotect. Taking rights away is
+ * immediate. All under the device lock; vector-free.
+ */
+#include "internal.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+/* Pages that one fill may cover on each side: bounds the walk, not the merging of VMAs. */
+#define FILL_RUN_MAX 1024U
+
+_Static_assert(EPCM_R == PROT_READ && EPCM_W == PROT_WRITE && EPCM_X == PROT_EXEC,
+               "permissions pass to mprotect as they are");
+
+int hostmap_set(struct sgx_device *dev, uint64_t addr, uint64_t size, uint32_t prot)
+{
+    (void)dev;
+    if (g_sim_pkey >= 0) {
+        return (int)sim_syscall4(SYS_pkey_mprotect, (long)addr, (long)size, (long)prot, g_sim_pkey);
+    }
+    return (int)sim_syscall4(SYS_mprotect, (long)addr, (long)size, (long)prot, 0);
+}
+
+uint32_t hostmap_wanted(const struct sim_segment *seg, uint32_t entry)
+{
+    uint32_t max = (entry & EPCM_MAX_MASK) >> EPCM_MAX_POS;
+
+    if ((entry & (EPCM_PENDING | EPCM_MODIFIED)) != 0 || epcm_type(entry) != SGX_PT_REG) {
+        return 0;
+    }
+    if ((seg->prot & ~max) != 0) {
+        return 0; /* the driver refuses such a page: SIGBUS */
+    }
+    return entry & seg->prot & EPCM_RWX;
+}
+
+static uint32_t host_bits(uint32_t entry)
+{
+    return (entry & EPCM_HOST_MASK) >> EPCM_HOST_POS;
+}
+
+static void set_host_bits(uint32_t *entry, uint32_t prot)
+{
+    *entry = (*entry & ~EPCM_HOST_MASK) | prot << EPCM_HOST_POS;
+}
+
+/* Does the page at addr belong to a run that wants `prot` and lies within seg? */
+static bool run_has(struct sgx_device *dev, const struct sim_segment *seg, uint64_t addr,
+                    uint32_t prot)
+{
+    uint32_t *entry;
+
+    if (addr < seg->start || addr >= seg->end) {
+        return false;
+    }
+    entry = epcm_find(dev, addr);
+    return entry != NULL && hostmap_wanted(seg, *entry) == prot && host_bits(*entry) != prot;
+}
+
+int hostmap_fill(struct sgx_device *dev, uint64_t addr)
+{
+    const struct sim_segment *seg = segment_find(dev, addr);
+    uint32_t *entry = epcm_find(dev, addr);
+    uint64_t start, end;
+    uint32_t prot;
+    int ret;
+
+    addr &= ~SIM_PAGE_MASK;
+    if (seg == NULL || entry == NULL) {
+        return 0;
+    }
+    prot = hostmap_wanted(seg, *entry);
+    if (prot == host_bits(*entry)) {
+        return 0;
+    }
+    start = addr;
+    end = addr + SIM_PAGE_SIZE;
+    for (uint32_t i = 0; i < FILL_RUN_MAX && run_has(dev, seg, end, prot); i++) {
+        end += SIM_PAGE_SIZE;
+    }
+    for (uint32_t i = 0; i < FILL_RUN_MAX && start >= SIM_PAGE_SIZE &&
+                         run_has(dev, seg, start - SIM_PAGE_SIZE, prot);
+         i++) {
+        start -= SIM_PAGE_SIZE;
+    }
+    ret = hostmap_set(dev, start, end - start, prot);
+    if (ret != 0) {
+        return ret;
+    }
+    for (uint64_t a = start; a < end; a += SIM_PAGE_SIZE) {
+        set_host_bits(epcm_find(dev, a), prot);
+    }
+    return 0;
+}
+
+void hostmap_revoke(struct sgx_device *dev, uint64_t addr)
+{
+    const struct sim_segment *seg = segment_find(dev, addr);
+    uint32_t *entry = epcm_find(dev, addr);
+    uint32_t allowed;
+
+    if (seg == NULL || entry == NULL) {
+        return;
+    }
+    allowed = host_bits(*entry) & hostmap_wanted(seg, *entry);
+    if (allowed != host_bits(*entry)) {
+        hostmap_set(dev, addr, SIM_PAGE_SIZE, allowed);
+        set_host_bits(entry, allowed);
+    }
+}
+
+/*
+ * After EACCEPT: fill at once when pages come one by one, leave it to the fault when they come in
+ * runs, going by how the last run went.
+ */
+void hostmap_accepted(struct sgx_device *dev, uint64_t addr)
+{
+    bool adjacent = addr == dev->last_accept + SIM_PAGE_SIZE ||
+                    addr + SIM_PAGE_SIZE == dev->last_accept;
+    bool was_deferring = dev->deferring;
+
+    dev->last_accept = addr;
+    dev->deferring = adjacent;
+    if (!adjacent && !was_deferring) {
+        hostmap_fill(dev, addr);
+    }
+}
+
+void hostmap_zero(uint64_t addr)
+{
+    madvise((void *)addr, SIM_PAGE_SIZE, MADV_DONTNEED);
+}
