@@ -6,7 +6,7 @@ Reads abi/hostcalls.tbl and writes what both sides of the boundary need of it:
   --numbers FILE       HOSTCALL_* and ABI_DIGEST, for both sides
   --stubs-h, --stubs-c the enclave's stubs: argument checks, copies out and in, result checks
   --dispatch-h, -c     the host's dispatch: the same checks again, then host_NAME()
-                       and hostcall_descs[], the table as data (statistics, the hostile host)
+  --descs-c            hostcall_descs[], the table as data (statistics, the hostile host)
 
 Any mistake in the table is an error that names its line.
 """
@@ -456,9 +456,6 @@ struct host_context;
 
 /* Serves the request in `ht` and stores its result there; -ENOSYS for unknown numbers. */
 void hostcall_dispatch(struct host_context *ctx, struct host_thread *ht);
-
-/* One per number; entry 0 is unused. */
-extern const struct hostcall_desc hostcall_descs[HOSTCALL_COUNT];
 """
 
 
@@ -525,6 +522,13 @@ def gen_desc(call):
         f"        {len(call.buffers())}, {{{buffers or '{0, 0, 0}'}}}}},"])
 
 
+def gen_descs_c(calls):
+    out = [BANNER, '#include "hostcall_desc.h"\n',
+           "const struct hostcall_desc hostcall_descs[HOSTCALL_COUNT] = {"]
+    out += [gen_desc(c) for c in calls]
+    return "\n".join(out) + "\n};\n"
+
+
 def gen_dispatch_c(calls):
     out = [BANNER, '#include "hostcall_dispatch.h"\n#include <errno.h>\n#include <string.h>\n'
            '#include "layout.h"\n']
@@ -534,8 +538,6 @@ def gen_dispatch_c(calls):
     out.append("typedef int64_t (*serve_fn)(struct host_context *, const uint64_t *, uint8_t *);\n")
     out.append("static const serve_fn g_serve[HOSTCALL_COUNT] = {")
     out += [f"    [HOSTCALL_{c.name}] = serve_{c.name}," for c in calls]
-    out.append("};\n\nconst struct hostcall_desc hostcall_descs[HOSTCALL_COUNT] = {")
-    out += [gen_desc(c) for c in calls]
     out.append("""};
 
 void hostcall_dispatch(struct host_context *ctx, struct host_thread *ht)
@@ -557,7 +559,7 @@ void hostcall_dispatch(struct host_context *ctx, struct host_thread *ht)
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table")
-    outputs = ("numbers", "stubs-h", "stubs-c", "dispatch-h", "dispatch-c")
+    outputs = ("numbers", "stubs-h", "stubs-c", "dispatch-h", "dispatch-c", "descs-c")
     for name in outputs:
         parser.add_argument("--" + name)
     args = parser.parse_args()
@@ -567,7 +569,7 @@ def main():
     digest = int.from_bytes(hashlib.sha256(raw).digest()[:8], "little")
     makers = {"numbers": lambda: gen_numbers(calls, digest), "stubs-h": lambda: gen_stubs_h(calls),
               "stubs-c": lambda: gen_stubs_c(calls), "dispatch-h": lambda: gen_dispatch_h(calls),
-              "dispatch-c": lambda: gen_dispatch_c(calls)}
+              "dispatch-c": lambda: gen_dispatch_c(calls), "descs-c": lambda: gen_descs_c(calls)}
     for name in outputs:
         path = getattr(args, name.replace("-", "_"))
         if path:

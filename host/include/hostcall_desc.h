@@ -7,6 +7,7 @@
 #define HOST_HOSTCALL_DESC_H
 
 #include <stdint.h>
+#include "hostcall_numbers.h"
 
 enum hostcall_result {
     HOSTCALL_RESULT_ERRNO, /* 0 or -errno */
@@ -46,5 +47,8 @@ struct hostcall_desc {
     uint8_t buffer_count;
     struct hostcall_buffer buffers[3];
 };
+
+/* One per number; entry 0 is unused. */
+extern const struct hostcall_desc hostcall_descs[HOSTCALL_COUNT];
 
 #endif
