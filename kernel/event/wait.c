@@ -144,7 +144,9 @@ static void park(struct task *t, u64 deadline)
         __atomic_store_n(&t->woken, 1, __ATOMIC_RELAXED); /* the caller looks at all of them */
     }
     t->nvcsw++;
+    cputime_block_begin();
     target_park(fds, count, min(deadline, ktimer_next()));
+    cputime_block_end();
     spread_hints(t, fds, count);
 }
 

@@ -167,11 +167,10 @@ static bool restart_call(struct regs *regs)
     return true;
 }
 
-static void check_killed(struct task *t)
+/* Another thread ended the process. The entry code has cleared WORK_KILL: the group knows. */
+static void check_killed(const struct group *g)
 {
-    struct group *g = t->group;
-
-    if (__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & WORK_KILL)
+    if (READ_ONCE(g->exiting))
         task_exit_group(READ_ONCE(g->exit_status));
 }
 
@@ -191,7 +190,7 @@ static bool deliver_all(struct regs *regs)
 void signal_deliver(struct regs *regs)
 {
     do {
-        check_killed(current);
+        check_killed(current->group);
         if (!deliver_all(regs)) {
             signal_restore_mask(false);
             if (!restart_call(regs))

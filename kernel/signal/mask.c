@@ -21,8 +21,7 @@ bool signal_pending(void)
 {
     const struct task *t = current;
 
-    return (pending_set(t) & ~t->blocked) ||
-           (__atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_KILL);
+    return (pending_set(t) & ~t->blocked) || READ_ONCE(t->group->exiting);
 }
 
 void signal_set_blocked(sigset64_t set)

@@ -172,6 +172,11 @@ int target_host_clock(u64 *realtime_ns, u64 *monotonic_ns)
     return 0;
 }
 
+u64 target_tsc_khz(void)
+{
+    return g_boot_info.tsc_khz;
+}
+
 void target_cpuid(u32 leaf, u32 subleaf, u32 out[4])
 {
     if (hostcall_cpuid(leaf, subleaf, 4 * sizeof(u32), out))
