@@ -40,6 +40,19 @@ static u64 g_check_interval_ns = FIRST_CHECK_NS;
 static u64 g_next_check_tsc = UINT64_MAX; /* atomic */
 static u32 g_checking;
 
+/* a * b / c without the 128-bit division that only a compiler's library has; saturates. */
+u64 clock_mul_div(u64 a, u64 b, u64 c)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    u64 high = (u64)(product >> 64), low = (u64)product;
+    u64 quotient, rest;
+
+    if (high >= c)
+        return UINT64_MAX;
+    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "a"(low), "d"(high), "r"(c) : "cc");
+    return quotient;
+}
+
 static u64 scale(u64 delta, u64 mult)
 {
     return (u64)(((unsigned __int128)delta * mult) >> CLOCK_SHIFT);
@@ -157,7 +170,7 @@ u64 clock_khz_between(const struct clock_sample *a, const struct clock_sample *b
 {
     if (b->mono_ns <= a->mono_ns || b->tsc <= a->tsc)
         return 0;
-    return (u64)((unsigned __int128)(b->tsc - a->tsc) * 1000000 / (b->mono_ns - a->mono_ns));
+    return clock_mul_div(b->tsc - a->tsc, 1000000, b->mono_ns - a->mono_ns);
 }
 
 /* Nobody knows the frequency: watch the host's clock for a few milliseconds. */
@@ -189,7 +202,7 @@ static u64 find_khz(const struct clock_sample *start)
 
 static u64 ns_to_tsc(u64 ns)
 {
-    return (u64)(((unsigned __int128)ns << CLOCK_SHIFT) / g_boot_mult);
+    return clock_mul_div(ns, 1UL << CLOCK_SHIFT, g_boot_mult);
 }
 
 void time_init(void)
@@ -220,10 +233,13 @@ s64 clock_clamp(s64 v, s64 limit)
     return v > limit ? limit : v < -limit ? -limit : v;
 }
 
-/* v / per in parts per million; `per` is positive. */
+/* v / per in parts per million; `per` is positive. Saturates far beyond any limit here. */
 static s64 ppm(s64 v, s64 per)
 {
-    return (s64)((__int128)v * 1000000 / per);
+    u64 size = v < 0 ? -(u64)v : (u64)v;
+    s64 parts = (s64)min(clock_mul_div(size, 1000000, (u64)per), (u64)INT64_MAX);
+
+    return v < 0 ? -parts : parts;
 }
 
 /* The rate that the host's clock shows since boot, beside the one found at boot, in ppm. */
@@ -257,7 +273,7 @@ static void clock_fit(const struct clock_sample *s)
     s64 rate = rate_skew(s);
     s64 bend = clock_clamp(rate, RATE_LIMIT_PPM) +
                clock_clamp(ppm(off, (s64)g_check_interval_ns), SLEW_LIMIT_PPM);
-    u64 mult = g_boot_mult + (u64)((__int128)(s64)g_boot_mult * bend / 1000000);
+    u64 mult = g_boot_mult + (u64)((s64)g_boot_mult * bend / 1000000);
 
     if (rate > REPORT_PPM || rate < -REPORT_PPM || off > REPORT_OFFSET_NS ||
         off < -REPORT_OFFSET_NS)

@@ -17,6 +17,7 @@ struct clock_sample {
 };
 u64 clock_khz_between(const struct clock_sample *a, const struct clock_sample *b);
 s64 clock_clamp(s64 v, s64 limit);
+u64 clock_mul_div(u64 a, u64 b, u64 c);
 
 /* ---- Clocks by number (time/clockid.c) ---------------------------------------------------------- */
 
