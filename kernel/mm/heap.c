@@ -10,7 +10,7 @@
  * Locking: each class has a spinlock over its lists and its slabs' descriptors. Pages are taken and
  * returned without it. Nothing here takes mm->lock or sleeps, so faults may allocate.
  *
- * Hosted builds fill returned objects with a pattern and check it when they are handed out again.
+ * Builds with ADYTON_POISON (the unit tests) fill returned objects with a pattern and check it when they are handed out again.
  */
 #include "internal.h"
 
@@ -49,7 +49,7 @@ static unsigned slab_capacity(unsigned class)
     return slab_pages(class) * (unsigned)PAGE_SIZE / g_class_size[class];
 }
 
-#ifdef ADYTON_HOSTED
+#ifdef ADYTON_POISON
 static void poison_set(void *object, size_t size)
 {
     memset((char *)object + sizeof(void *), POISON, size - sizeof(void *));

@@ -188,6 +188,8 @@ void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end);
 bool range_has_free(uintptr_t start, uintptr_t end);
 /* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were unbound. */
 void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+/* The pages of [start, end) go back to the host, but for those that it refuses to take. */
+void range_release(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Brings the pages that are present to `prot`. -ENOMEM: done in part. */
 int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot);
 /* Commits what is absent in [start, end) of an anonymous VMA. -ENOMEM. */

@@ -18,7 +18,7 @@
 #include <kernel/boot.h>
 #include <kernel/files.h>
 #include <kernel/loader.h>
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 #include <kernel/task.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -94,9 +94,8 @@ static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t 
             if (!fallback)
                 fallback = addr;
         }
-        high = addr + size - PAGE_SIZE;
-        if (!anonymous || size > (1UL << 20))
-            high = addr;
+        /* Twice as far each time: what lies there is usually as large as the one before. */
+        high = addr + size - min(size << i, addr);
     }
     return fallback;
 }

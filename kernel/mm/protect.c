@@ -8,7 +8,7 @@
  */
 #include "internal.h"
 #include <kernel/loader.h>
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 #include <kernel/task.h>
 
 #define VM_PROT (VM_READ | VM_WRITE | VM_EXEC)

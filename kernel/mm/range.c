@@ -8,10 +8,12 @@
  */
 #include "internal.h"
 
+/* Atomic, because an alias of a shared page may be taken away from another mm. */
 void mm_rss_add(struct mm *mm, s64 pages)
 {
-    mm->rss += (u64)pages;
-    mm->rss_peak = max(mm->rss_peak, mm->rss);
+    u64 rss = __atomic_add_fetch(&mm->rss, (u64)pages, __ATOMIC_RELAXED);
+    if (rss > READ_ONCE(mm->rss_peak) && pages > 0)
+        WRITE_ONCE(mm->rss_peak, rss);
 }
 
 u64 range_resident(uintptr_t start, uintptr_t end)
@@ -141,6 +143,19 @@ void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
             mm_rss_add(mm, -(s64)pages);
         if (may_keep(v, state, pages) || pages_release(va, next))
             free_put(va, next);
+    }
+}
+
+void range_release(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (!(state & PS_PRESENT) || pages_release(va, next))
+            continue;
+        if (!(state & PS_IDLE))
+            mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
     }
 }
 

@@ -185,12 +185,20 @@ static bool mapped_elsewhere(const struct vma *v, uintptr_t start, uintptr_t end
 }
 
 /* Takes the page away from the alias at `at`: its content is in the page cache's memory then. */
-static int alias_take(struct inode *inode, u64 index, uintptr_t at)
+static int alias_take(struct shared_object *o, u64 index, uintptr_t at)
 {
-    int err = pagecache_unbind_page(inode, index);
+    struct vma *v;
+    int err = pagecache_unbind_page(o->inode, index);
     if (!err)
         err = pages_release(at, at + PAGE_SIZE);
-    return err;
+    if (err)
+        return err;
+    list_for_each(v, &o->vmas, object_link)
+    {
+        if (at >= v->start && at < v->end)
+            mm_rss_add(v->mm, -1);
+    }
+    return 0;
 }
 
 static int bind_page(struct mm *mm, struct vma *v, uintptr_t addr)
@@ -198,7 +206,7 @@ static int bind_page(struct mm *mm, struct vma *v, uintptr_t addr)
     struct inode *inode = v->file->inode;
     u64 index = vma_pgoff(v, addr);
     uintptr_t at = pagecache_bound_at(inode, index);
-    int err = at ? alias_take(inode, index, at) : 0;
+    int err = at ? alias_take(v->object, index, at) : 0;
     if (!err)
         err = pages_commit(addr, addr + PAGE_SIZE, TARGET_READ | TARGET_WRITE);
     if (err)
@@ -330,10 +338,10 @@ static void truncate_vma(struct mm *mm, struct vma *v, u64 first)
     if (first >= v->pgoff + vma_pages(v))
         return;
     uintptr_t start = first > v->pgoff ? v->start + ((first - v->pgoff) << PAGE_SHIFT) : v->start;
-    if (vma_shared_file(v) && shared_unbind(mm, v, start, v->end))
+    if (!vma_shared_file(v))
+        range_release(mm, start, v->end);
+    else if (shared_unbind(mm, v, start, v->end))
         pr_err("out of memory: a truncated page at %#lx stays mapped", start);
-    else
-        range_drop(mm, v, start, v->end);
 }
 
 void mm_truncate_notify(struct inode *inode, u64 new_size)

@@ -9,7 +9,7 @@
 #include "internal.h"
 #include <kernel/boot.h>
 #include <kernel/loader.h>
-#include <kernel/syscalls.gen.h>
+#include <syscalls.gen.h>
 #include <kernel/task.h>
 
 static int unbind_range(struct mm *mm, uintptr_t start, uintptr_t end)

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * madvise(2): what a program says it will or will not need.
+ *
+ * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
+ * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges above
+ * IDLE_MAX, and everything while less than an eighth of MemorySize is left, are released instead.
+ * MADV_FREE does the same, which Linux allows it to do at any time.
+ */
+#include "internal.h"
+#include <syscalls.gen.h>
+#include <kernel/task.h>
+#include <linux/falloc.h>
+
+#define IDLE_MAX 1024u /* pages: 4 MiB */
+
+/* ---- Dropping content ------------------------------------------------------------------------------------ */
+
+static bool keep_idle(u64 pages)
+{
+    struct mm_stats s;
+    mm_stats(&s);
+    return pages <= IDLE_MAX && budget_available() > s.limit_pages / 8;
+}
+
+/* Zeroes a present, writable run in place. */
+static void idle_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
+{
+    memset((void *)start, 0, end - start);
+    if (!(state & PS_IDLE))
+        mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
+    ps_set(start, end, state | PS_IDLE);
+}
+
+static int release_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
+{
+    const unsigned rw = TARGET_READ | TARGET_WRITE;
+    int err = pages_release(start, end);
+    if (!err) {
+        if (!(state & PS_IDLE))
+            mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
+        return 0;
+    }
+    /* The host keeps them: at least their content goes. */
+    err = pages_protect(start, end, state, (state & PS_PERM) | rw);
+    if (err)
+        return err;
+    idle_run(mm, start, end, ps_get(start));
+    return pages_protect(start, end, ps_get(start), state & PS_PERM);
+}
+
+/* The content of private memory goes; file pages are read again when touched. */
+static int discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    const unsigned rw = TARGET_READ | TARGET_WRITE;
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        u64 pages = (next - va) >> PAGE_SHIFT;
+        int err = 0;
+        if (!(state & PS_PRESENT))
+            continue;
+        if (vma_anonymous(v) && (state & rw) == rw && keep_idle(pages))
+            idle_run(mm, va, next, state);
+        else
+            err = release_run(mm, va, next, state);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int advise_dontneed(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    if (v->flags & (VM_LOCKED | VM_SPECIAL))
+        return -EINVAL;
+    if (v->flags & VM_SHARED) /* the object keeps its content */
+        return 0;
+    return discard(mm, v, start, end);
+}
+
+static int advise_free(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    if (!vma_anonymous(v) || (v->flags & (VM_SHARED | VM_LOCKED | VM_SPECIAL)))
+        return -EINVAL;
+    return discard(mm, v, start, end);
+}
+
+/* A hole in shared memory: for a shared file its fallocate does it (advise_remove_file). */
+static int advise_remove(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    if ((v->flags & VM_LOCKED) || !(v->flags & VM_SHARED))
+        return -EINVAL;
+    if (!(v->flags & VM_MAYWRITE))
+        return -EACCES;
+    return vma_anonymous(v) ? discard(mm, v, start, end) : -EOPNOTSUPP;
+}
+
+/* ---- Getting pages in ---------------------------------------------------------------------------------------- */
+
+static int populate_error(int err)
+{
+    return err == -ENXIO || err == -EIO ? -EFAULT : err;
+}
+
+static long advise_populate(struct mm *mm, uintptr_t start, uintptr_t end, int advice)
+{
+    return populate_error(mm_populate(mm, start, end,
+                                      advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_READ));
+}
+
+/* ---- madvise(2) ------------------------------------------------------------------------------------------------ */
+
+enum advice_kind {
+    ADVICE_UNKNOWN,  /* -EINVAL */
+    ADVICE_HINT,     /* accepted, nothing to do */
+    ADVICE_FLAG,     /* changes a VM_* flag */
+    ADVICE_PAGES,    /* acts on pages under mm->lock */
+    ADVICE_POPULATE,
+};
+
+static enum advice_kind advice_kind(int advice)
+{
+    switch (advice) {
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+        return ADVICE_HINT;
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+        return ADVICE_FLAG;
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_FREE:
+    case MADV_REMOVE:
+        return ADVICE_PAGES;
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+        return ADVICE_POPULATE;
+    }
+    return ADVICE_UNKNOWN;
+}
+
+/* The flags that an advice sets and clears. -EINVAL where the VMA's kind does not take it. */
+static int advice_flags(const struct vma *v, int advice, unsigned *set, unsigned *clear)
+{
+    *set = *clear = 0;
+    switch (advice) {
+    case MADV_DONTFORK:
+        *set = VM_DONTFORK;
+        break;
+    case MADV_DOFORK:
+        *clear = VM_DONTFORK;
+        break;
+    case MADV_DONTDUMP:
+        *set = VM_DONTDUMP;
+        break;
+    case MADV_DODUMP:
+        *clear = VM_DONTDUMP;
+        return v->flags & VM_SPECIAL ? -EINVAL : 0;
+    case MADV_WIPEONFORK:
+        *set = VM_WIPEONFORK;
+        return v->file || (v->flags & VM_SHARED) ? -EINVAL : 0;
+    case MADV_KEEPONFORK:
+        *clear = VM_WIPEONFORK;
+        break;
+    }
+    return 0;
+}
+
+static int advise_flags(struct mm *mm, uintptr_t start, uintptr_t end, int advice,
+                        struct list *dead) REQUIRES(&mm->lock)
+{
+    unsigned set, clear;
+    int err = vma_isolate(mm, start, end);
+    for (struct vma *v = mm_find_next(mm, start); !err && v && v->start < end; v = vma_next(v)) {
+        err = advice_flags(v, advice, &set, &clear);
+        if (err)
+            break;
+        v->flags = (v->flags | set) & ~clear;
+        v = vma_merge(mm, v, dead);
+    }
+    return err;
+}
+
+static int advise_vma(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end, int advice)
+{
+    switch (advice) {
+    case MADV_DONTNEED:
+        return advise_dontneed(mm, v, start, end);
+    case MADV_DONTNEED_LOCKED:
+        return v->flags & VM_SHARED ? 0 : discard(mm, v, start, end);
+    case MADV_FREE:
+        return advise_free(mm, v, start, end);
+    case MADV_REMOVE:
+        return advise_remove(mm, v, start, end);
+    }
+    return 0;
+}
+
+/* Applies to what is mapped; a hole makes it -ENOMEM in the end, as Linux does it. */
+static int advise_pages(struct mm *mm, uintptr_t start, uintptr_t end, int advice)
+    REQUIRES(&mm->lock)
+{
+    int hole = 0;
+    uintptr_t at = start;
+    for (struct vma *v = mm_find_next(mm, start); v && v->start < end; v = vma_next(v)) {
+        if (v->start > at)
+            hole = -ENOMEM;
+        int err = advise_vma(mm, v, max(start, v->start), min(end, v->end), advice);
+        if (err)
+            return err;
+        at = v->end;
+    }
+    return at < end ? -ENOMEM : hole;
+}
+
+static int advise_locked(struct mm *mm, uintptr_t start, uintptr_t end, int advice,
+                         struct list *dead) REQUIRES(&mm->lock)
+{
+    int err = 0, hole;
+    if (advice_kind(advice) == ADVICE_FLAG)
+        err = advise_flags(mm, start, end, advice, dead);
+    if (err)
+        return err;
+    hole = advise_pages(mm, start, end, advice);
+    return hole;
+}
+
+/* MADV_REMOVE of shared files punches holes, which takes the inode's lock: outside mm->lock. */
+static long advise_remove_file(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    long err = 0;
+    while (start < end && !err) {
+        mutex_lock(&mm->lock);
+        struct vma *v = mm_find(mm, start);
+        struct file *f = v && vma_shared_file(v) && (v->flags & VM_MAYWRITE) ? file_get(v->file) : NULL;
+        uintptr_t to = v ? min(v->end, end) : end;
+        u64 offset = v ? vma_pgoff(v, start) << PAGE_SHIFT : 0;
+        mutex_unlock(&mm->lock);
+        err = !v ? -ENOMEM : !f ? -EINVAL : !f->ops->fallocate ? -EOPNOTSUPP : 0;
+        if (!err)
+            err = f->ops->fallocate(f, punch, (loff_t)offset, (loff_t)(to - start));
+        if (f)
+            file_put(f);
+        start = to;
+    }
+    return err;
+}
+
+long sys_madvise(unsigned long addr, size_t size, int advice)
+{
+    struct mm *mm = current->mm;
+    struct list dead = LIST_INIT(dead);
+    enum advice_kind kind = advice_kind(advice);
+    if (kind == ADVICE_UNKNOWN || (addr & ~PAGE_MASK) || (size && page_up(size) == 0))
+        return -EINVAL;
+    uintptr_t end = addr + page_up(size);
+    if (end < addr)
+        return -EINVAL;
+    if (end == addr)
+        return 0;
+    if (end > SHARED_END)
+        return -ENOMEM;
+    if (kind == ADVICE_POPULATE)
+        return advise_populate(mm, addr, end, advice);
+    mutex_lock(&mm->lock);
+    long err = advise_locked(mm, addr, end, advice, &dead);
+    mutex_unlock(&mm->lock);
+    vma_free_list(&dead);
+    if (advice == MADV_REMOVE && err == -EOPNOTSUPP)
+        err = advise_remove_file(mm, addr, end);
+    return err;
+}
