@@ -34,8 +34,8 @@ PLAIN = {
     'int': ('int ', 'DEC', 4), 'uint': ('unsigned ', 'UDEC', 4), 'long': ('long ', 'DEC', 8),
     'ulong': ('unsigned long ', 'UDEC', 8), 'size': ('size_t ', 'UDEC', 8),
     'off': ('loff_t ', 'DEC', 8), 'u64': ('u64 ', 'UDEC', 8),
-    'hex': ('unsigned long ', 'HEX', 8),
-    'ptr': ('void __user *', 'HEX', 8), 'cptr': ('const void __user *', 'HEX', 8),
+    'hex': ('unsigned long ', 'HEX', 8), 'addr': ('unsigned long ', 'ADDR', 8),
+    'ptr': ('void __user *', 'ADDR', 8), 'cptr': ('const void __user *', 'ADDR', 8),
     'mode': ('mode_t ', 'OCT', 4), 'omode': ('mode_t ', 'OMODE', 4),
     'uid': ('uid_t ', 'DEC', 4), 'gid': ('gid_t ', 'DEC', 4), 'pid': ('pid_t ', 'DEC', 4),
     'signal': ('int ', 'SIGNAL', 4), 'clock': ('clockid_t ', 'ENUM:clock', 4),
@@ -46,7 +46,7 @@ PLAIN = {
     'ulong_out': ('unsigned long __user *', 'NUM:out', 8),
     'off_inout': ('loff_t __user *', 'NUM', 8),
     'pair_out': ('int __user *', 'PAIR:out', 4),
-    'fdset': ('unsigned long __user *', 'HEX', 8),
+    'fdset': ('unsigned long __user *', 'ADDR', 8),
     'none': ('', 'NONE', 8),
 }
 SETS = {
@@ -54,7 +54,7 @@ SETS = {
     'enum': ('int ', 'ENUM', 4), 'uenum': ('unsigned ', 'ENUM', 4), 'lenum': ('unsigned long ', 'ENUM', 8),
 }
 FIELD_KINDS = {
-    'dec': 'DEC', 'udec': 'UDEC', 'hex': 'HEX', 'oct': 'OCT', 'ptr': 'HEX', 'fd': 'FD', 'str': 'CHARS',
+    'dec': 'DEC', 'udec': 'UDEC', 'hex': 'HEX', 'oct': 'OCT', 'ptr': 'ADDR', 'fd': 'FD', 'str': 'CHARS',
     'filemode': 'FILEMODE', 'dev': 'DEV', 'signal': 'SIGNAL', 'sigset': 'SIGSET_VALUE',
     'handler': 'HANDLER', 'more': 'MORE', 'mask': 'MASK', 'enum': 'ENUM', 'struct': 'STRUCT',
 }
@@ -131,7 +131,7 @@ class Arg:
             self.length = names.index(name) - 1
         if base in ('ptr', 'cptr') and param:
             self.ctype = ('const ' if base == 'cptr' else '') + param + ' __user *'
-            self.kind, self.width = 'HEX', 8
+            self.kind, self.width = 'ADDR', 8
         elif base in PLAIN and not param:
             self.ctype, kind, self.width = PLAIN[base]
             self.kind, _, extra = kind.partition(':')

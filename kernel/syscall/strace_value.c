@@ -240,11 +240,11 @@ static void print_value(struct trace_line *l, unsigned kind, unsigned param, u64
     case KIND_HANDLER:
         print_handler(l, v);
         break;
+    case KIND_ADDR:
+        print_address(l, v);
+        break;
     default: /* KIND_HEX and what is only known as a number */
-        if (width < 8)
-            trace_printf(l, "%#lx", truncate_to(v, width));
-        else
-            print_address(l, v);
+        trace_printf(l, "%#lx", truncate_to(v, width));
         break;
     }
 }

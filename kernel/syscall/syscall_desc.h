@@ -22,7 +22,8 @@ enum value_kind {
     KIND_NONE, /* not at all */
     KIND_DEC,
     KIND_UDEC,
-    KIND_HEX, /* NULL for 0 of 8 bytes */
+    KIND_HEX,
+    KIND_ADDR, /* hexadecimal, NULL for 0 */
     KIND_OCT,
     KIND_OMODE, /* octal, when argument `len` has O_CREAT or O_TMPFILE */
     KIND_FD,

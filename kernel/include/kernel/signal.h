@@ -9,11 +9,7 @@
 #include <kernel/list.h>
 #include <kernel/lock.h>
 #include <kernel/types.h>
-#ifndef ADYTON_HOSTED
 #include <linux/signal.h>
-#else
-#include <signal.h>
-#endif
 
 #define NSIG_K 64
 typedef u64 sigset64_t; /* bit n-1 is signal n */

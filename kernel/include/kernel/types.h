@@ -21,7 +21,7 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-#ifndef ADYTON_HOSTED
+/* As libc has them: unit tests see both. */
 typedef long ssize_t;
 typedef long off_t;
 typedef long loff_t;
@@ -32,9 +32,6 @@ typedef unsigned mode_t;
 typedef u64 dev_t;
 typedef u64 ino_t;
 typedef int clockid_t;
-#else /* unit tests: the hosted libc's own definitions */
-#include <sys/types.h>
-#endif
 
 /*
  * Pointers that must not be dereferenced directly: __user points where the program says, __host into
