@@ -69,7 +69,7 @@ static int open_device(struct host_process *process)
 
         ret = open_target(process, HOST_TARGET_SIM, why_sim);
         if (ret == 0)
-            host_error("%s: running in the simulator, which protects nothing", why);
+            host_error("note: %s: running in the simulator, which protects nothing", why);
         else
             host_error("neither SGX (%s) nor the simulator (%s) can be used here", why, why_sim);
     } else if (ret < 0) {
@@ -139,58 +139,91 @@ static int check_range_free(void)
 
 /* ---- Loading ------------------------------------------------------------------------------------------- */
 
-static int sign_image(const struct host_run *run, const struct image *image,
-                      const struct sgx_secs *secs, struct sgx_sigstruct *sig)
+/* Measuring and signing take longer than adding the pages and need no device: their own thread. */
+struct signing {
+    const struct host_run *run;
+    const struct image *image;
+    const struct sgx_secs *secs;
+    struct sgx_sigstruct sig __attribute__((aligned(4096)));
+    int result;
+};
+
+static void *sign_image(void *argument)
 {
+    struct signing *s = argument;
     uint8_t mrenclave[32];
     char why[WHY_SIZE] = "";
     EVP_PKEY *key;
-    int ret;
 
-    ret = measure_image(image, secs, mrenclave);
-    if (ret < 0) {
-        host_error("cannot compute the measurement: error %d", -ret);
-        return ret;
+    s->result = measure_image(s->image, s->secs, mrenclave);
+    if (s->result < 0) {
+        host_error("cannot compute the measurement: error %d", -s->result);
+        return NULL;
     }
     key = sign_development_key(why, sizeof(why));
     if (!key) {
         host_error("%s", why);
-        return -ENOENT;
+        s->result = -ENOENT;
+        return NULL;
     }
-    ret = sign_sigstruct(sig, key, secs, mrenclave, run->product_id, run->security_version);
+    s->result = sign_sigstruct(&s->sig, key, s->secs, mrenclave, s->run->product_id,
+                               s->run->security_version);
     EVP_PKEY_free(key);
+    if (s->result < 0)
+        host_error("cannot sign the enclave: error %d", -s->result);
+    return NULL;
+}
+
+/* Starts sign_image() with all signals blocked; without a thread it is done here and now. */
+static int sign_start(struct signing *s, pthread_t *thread)
+{
+    sigset_t all, old;
+    int ret;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    ret = pthread_create(thread, NULL, sign_image, s);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (ret != 0)
+        (void)sign_image(s);
+    return ret;
+}
+
+static int load_image(struct host_process *process, const struct image *image)
+{
+    struct sgx_secs secs __attribute__((aligned(4096)));
+    struct signing signing = {.run = process->run, .image = image, .secs = &secs};
+    char why[WHY_SIZE] = "";
+    pthread_t thread;
+    int ret, no_thread;
+
+    image_secs(&secs, process->run->debug);
+    no_thread = sign_start(&signing, &thread);
+    ret = load_pages(process->ops, process->device, image, &secs, why, sizeof(why));
+    process->phase_ns[PHASE_LOADED] = host_now_ns(CLOCK_MONOTONIC);
+    if (!no_thread)
+        (void)pthread_join(thread, NULL);
+    if (ret == 0) {
+        if (signing.result < 0)
+            return signing.result;
+        ret = load_init(process->ops, process->device, image, &signing.sig, why, sizeof(why));
+    }
+    process->phase_ns[PHASE_MEASURED] = host_now_ns(CLOCK_MONOTONIC);
     if (ret < 0)
-        host_error("cannot sign the enclave: error %d", -ret);
+        host_error("%s", why);
     return ret;
 }
 
 static int load_enclave(struct host_process *process, uint64_t *tcs)
 {
-    struct sgx_secs secs __attribute__((aligned(4096)));
-    struct sgx_sigstruct sig __attribute__((aligned(4096)));
-    char why[WHY_SIZE] = "";
     struct image image;
     int ret;
 
     ret = build_image(process->run, &image);
     if (ret < 0)
         return ret;
-    image_secs(&secs, process->run->debug);
-    ret = load_pages(process->ops, process->device, &image, &secs, why, sizeof(why));
-    process->phase_ns[PHASE_LOADED] = host_now_ns(CLOCK_MONOTONIC);
-    if (ret < 0) {
-        host_error("%s", why);
-        goto out;
-    }
-    ret = sign_image(process->run, &image, &secs, &sig);
-    if (ret < 0)
-        goto out;
-    ret = load_init(process->ops, process->device, &image, &sig, why, sizeof(why));
-    process->phase_ns[PHASE_MEASURED] = host_now_ns(CLOCK_MONOTONIC);
-    if (ret < 0)
-        host_error("%s", why);
+    ret = load_image(process, &image);
     *tcs = image.tcs;
-out:
     image_free(&image);
     return ret;
 }
@@ -314,20 +347,21 @@ out:
 
 int host_measure(const struct host_run *run, struct host_measurement *out)
 {
-    struct sgx_sigstruct sig;
     struct sgx_secs secs;
     struct image image;
+    struct signing signing = {.run = run, .image = &image, .secs = &secs};
     int ret;
 
     ret = build_image(run, &image);
     if (ret < 0)
         return ret;
     image_secs(&secs, run->debug);
-    ret = sign_image(run, &image, &secs, &sig);
+    (void)sign_image(&signing);
+    ret = signing.result;
     if (ret == 0)
-        ret = sign_mrsigner(&sig, out->mrsigner);
+        ret = sign_mrsigner(&signing.sig, out->mrsigner);
     if (ret == 0) {
-        memcpy(out->mrenclave, sig.enclave_hash, sizeof(out->mrenclave));
+        memcpy(out->mrenclave, signing.sig.enclave_hash, sizeof(out->mrenclave));
         out->pages_added = out->pages_measured = image.page_count;
         out->image_size = image.page_count * ENCLAVE_PAGE_SIZE;
         out->manifest_size = run->manifest_size;

@@ -27,7 +27,7 @@ struct host_run {
     const char *stats_path;         /* JSON to this file; NULL: text for a person to stderr */
     int (*debug_map)(const char *path, uint64_t base); /* adyton gdb; may be NULL */
     int hostile;                    /* tests/boundary: seed of the hostile host, 0 = honest; */
-                                    /* honoured only in a build with -Dhostile=true */
+                                    /* honoured only in adyton-hostile */
 };
 
 /* Exit statuses of Adyton itself. */

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""
+The kernel under a host that lies: every host call with every lie, told the first few times, and
+random lies by seed. The run must end by itself: the program copes, or the kernel stops with a report
+(status 125). A crash of the process, a fault of the kernel or silence is a failure.
+"""
+import pathlib
+import re
+import stat
+
+import harness
+
+LIES = ["too-long", "negative", "huge", "out-of-range", "error", "inconsistent", "flip", "random"]
+TIMES = 3
+SEEDS = 24
+TIMEOUT = 60
+SCRIPT = ("read line; echo \"got $line\"; read more; echo \"then $more\"; x=0; "
+          "while [ $x -lt 200 ]; do x=$((x+1)); done; test -t 0; test -e /bin/busybox && echo here; "
+          "echo error >&2; exit 5")
+INPUT = b"first\nsecond\n"
+
+
+def newc(entries):
+    """A newc archive of (name, mode, bytes)."""
+    out = bytearray()
+    for ino, (name, mode, data) in enumerate(entries + [("TRAILER!!!", 0, b"")], 1):
+        raw = name.encode() + b"\0"
+        fields = (ino, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0)
+        out += b"070701" + b"".join(b"%08X" % f for f in fields) + raw
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def make_archive(ctx):
+    path = ctx.tmp / "hostile.cpio"
+    busybox = pathlib.Path("/bin/busybox").resolve()
+    if not busybox.exists():
+        raise harness.Skip("busybox-static is not installed")
+    folder, program = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755
+    path.write_bytes(newc([("bin", folder, b""), ("tmp", folder, b""), ("dev", folder, b""),
+                           ("bin/busybox", program, busybox.read_bytes())]))
+    return path
+
+
+def judge(result):
+    err = result.errors()
+    harness.expect(result.status < 128, f"the process died, status {result.status}\n{err[-2000:]}")
+    harness.expect(not re.search(r"kernel (page )?fault|faulted in its own|BUG", err),
+                   f"the kernel faulted\n{err[-2000:]}")
+    if result.status == 125:
+        harness.expect("adyton: " in err, "stopped without a report")
+
+
+def attempt(ctx, seed):
+    archive = ctx.tmp / "hostile.cpio"
+    if not archive.exists():
+        make_archive(ctx)
+    kernel = ctx.build / "target" / "sgx" / "adyton-kernel"
+    return harness.run([ctx.build / "tests" / "boundary" / "adyton-hostile", seed, kernel, archive,
+                        "/bin/busybox", "sh", "-c", SCRIPT], stdin=INPUT, timeout=TIMEOUT,
+                       env=ctx.env)
+
+
+def honest(ctx):
+    result = attempt(ctx, "0")
+    harness.expect(result.status == 5 and result.out == b"got first\nthen second\nhere\n",
+                   f"an honest host: status {result.status}, {result.out!r}, {result.err[-500:]!r}")
+
+
+def cases(ctx):
+    tool = ctx.build / "tests" / "boundary" / "adyton-hostile"
+    yield harness.Case("honest", lambda: honest(ctx))
+    calls = harness.run([tool, "--list"]).text().split("\n")
+    for number, name in (c.split() for c in calls if c):
+        for i, lie in enumerate(LIES):
+            seed = f"{number}:{i}:{TIMES}"
+            yield harness.Case(f"{name}-{lie}", lambda seed=seed: judge(attempt(ctx, seed)))
+    for seed in range(1, SEEDS + 1):
+        yield harness.Case(f"seed-{seed}", lambda seed=seed: judge(attempt(ctx, str(seed))))
