@@ -17,6 +17,7 @@
 #include <kernel/thread_area.h>
 #include <kernel/time.h>
 #include <kernel/traps.h>
+#include <kernel/vdso_data.h>
 
 const struct manifest *g_manifest;
 
@@ -25,6 +26,17 @@ static u64 g_phases[PHASE_COUNT];
 void boot_phase(enum boot_phase phase)
 {
     g_phases[phase] = arch_tsc();
+}
+
+void boot_phases_ns(u64 ns[PHASE_COUNT])
+{
+    const struct vdso_data *clock = time_vdso_data();
+
+    for (unsigned i = 0; i < PHASE_COUNT; i++) {
+        u64 cycles = g_phases[i] ? g_phases[i] - g_phases[PHASE_ENTERED] : 0;
+
+        ns[i] = (u64)((unsigned __int128)cycles * clock->mult >> clock->shift);
+    }
 }
 
 /* Exit statuses that the command line documents: not executable, not found, anything else. */
@@ -183,6 +195,8 @@ _Noreturn void kernel_main(void)
     boot_phase(PHASE_FILES);
     if (manifest_flag(MANIFEST_STRACE))
         strace_enable(manifest_string(&g_manifest->strace));
+    if (manifest_flag(MANIFEST_STATS))
+        syscall_stats_enable();
     enter_directory();
     run_program();
 }

@@ -32,7 +32,9 @@ static inline bool manifest_flag(u32 flag)
 void kernel_report(void);
 
 /* Phases of the start for --stats. */
-enum boot_phase { PHASE_ENTERED, PHASE_MEMORY, PHASE_FILES, PHASE_EXEC, PHASE_USER, PHASE_COUNT };
+enum boot_phase { PHASE_ENTERED, PHASE_MEMORY, PHASE_FILES, PHASE_USER, PHASE_COUNT };
 void boot_phase(enum boot_phase phase);
+/* When each was reached, in nanoseconds after the first entry; 0: not reached. */
+void boot_phases_ns(u64 ns[PHASE_COUNT]);
 
 #endif

@@ -12,6 +12,7 @@
 #include <kernel/lock.h>
 #include <kernel/regs.h>
 #include <kernel/signal.h>
+#include <kernel/thread_area.h>
 #include <kernel/wait.h>
 #include <linux/capability.h>
 #include <linux/resource.h>
@@ -139,7 +140,17 @@ struct task {
 #define WORK_INTERRUPT 4u /* an interrupt struck: look at timers and the host's signals */
 
 /* The thread that runs this code. Never NULL after boot. */
+#ifdef ADYTON_HOSTED
 struct task *current_task(void);
+#else
+static inline struct task *current_task(void)
+{
+    struct task *t;
+
+    __asm__("mov %%gs:%c1, %0" : "=r"(t) : "i"(TA_TASK));
+    return t;
+}
+#endif
 #define current current_task()
 
 static inline void task_set_work(struct task *t, u32 bits)
