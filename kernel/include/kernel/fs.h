@@ -108,6 +108,7 @@ struct inode_ops {
 #define INODE_MAGIC    2u /* a magic link: ops->follow gives the object */
 #define INODE_STREAM   4u /* opens are not seekable (FIFOs, sockets and terminals are so anyway) */
 #define INODE_SEEKABLE 8u /* a device whose opens are seekable (mem, block) */
+#define INODE_LINKABLE 16u /* made by O_TMPFILE: may be linked although nlink is 0 */
 
 struct inode {
     ref_t ref;
@@ -425,13 +426,18 @@ int pagecache_read_page(struct inode *inode, u64 index, void *dst);
  * reads and writes of the file use that address. -ENXIO as above, -ENOMEM.
  */
 int pagecache_bind_page(struct inode *inode, u64 index, uintptr_t va);
-/* The reverse: content goes back to a heap page of the cache (last mapping gone). -ENOMEM. */
+/*
+ * The reverse: content goes back to a heap page of the cache (last mapping gone). Content wholly
+ * beyond the end is forgotten. -ENOMEM.
+ */
 int pagecache_unbind_page(struct inode *inode, u64 index);
 /* Where a bound page lives now; 0 when it lives in the heap. */
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index);
 
-/* file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE, PUNCH_HOLE,
- * ZERO_RANGE, COLLAPSE_RANGE, INSERT_RANGE. seek: SEEK_DATA and SEEK_HOLE too. */
+/*
+ * file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE and PUNCH_HOLE, as
+ * tmpfs; others -EOPNOTSUPP. seek: SEEK_DATA and SEEK_HOLE too.
+ */
 ssize_t pagecache_read(struct file *f, struct iov_iter *to, loff_t *pos);
 ssize_t pagecache_write(struct file *f, struct iov_iter *from, loff_t *pos);
 loff_t pagecache_seek(struct file *f, loff_t offset, int whence);
