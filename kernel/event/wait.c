@@ -2,15 +2,16 @@
 /*
  * Wait queues and blocking (kernel/wait.h).
  *
- * task->woken closes the race between a task that re-checks its condition and a waker: wakers set it
- * before they unpark, task_block() takes it before it parks, and an unpark that comes in between makes
- * the park return at once. A leftover from an earlier wait only makes one task_block() return early.
+ * task->woken closes the race between a task that re-checks its condition and a waker: wakers set
+ * it before they unpark, task_block() takes it before it parks, and an unpark that comes in between
+ * makes the park return at once. A leftover from an earlier wait only makes one task_block() return
+ * early.
  *
- * Host descriptors: task_block() names those of all the task's queues to the host and turns its answer
- * into a wake of the queues, so that everybody on them hears of it, whoever asked.
+ * Host descriptors: task_block() names those of all the task's queues to the host and turns its
+ * answer into a wake of the queues, so that everybody on them hears of it, whoever asked.
  *
- * Locking: wq->lock guards wq->waiters. Waker functions run under it, so a waiter (and its task) stays
- * alive until waiter_remove() has taken the same lock.
+ * Locking: wq->lock guards wq->waiters. Waker functions run under it, so a waiter (and its task)
+ * stays alive until waiter_remove() has taken the same lock.
  */
 #include <kernel/poll.h>
 #include <kernel/signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * iov_iter: where file data goes to or comes from (kernel/uaccess.h). An iterator made from one buffer
- * points into itself, so it is passed by pointer and never copied.
+ * iov_iter: where file data goes to or comes from (kernel/uaccess.h). An iterator made from one
+ * buffer points into itself, so it is passed by pointer and never copied.
  */
 #include <kernel/alloc.h>
 #include <kernel/string.h>
@@ -15,6 +15,7 @@ static void iov_iter_one(struct iov_iter *it, void *base, size_t size, bool kern
     it->offset = 0;
     it->count = size;
     it->kernel = kernel;
+    it->flags = 0;
 }
 
 void iov_iter_user(struct iov_iter *it, const void __user *buf, size_t size)
@@ -34,6 +35,7 @@ void iov_iter_vec(struct iov_iter *it, const struct iovec *iov, unsigned segs, s
     it->offset = 0;
     it->count = count;
     it->kernel = false;
+    it->flags = 0;
 }
 
 static void iov_iter_advance(struct iov_iter *it, size_t size)

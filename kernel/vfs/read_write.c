@@ -56,6 +56,22 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos)
 
 typedef ssize_t rw_fn(struct file *f, struct iov_iter *it, loff_t *pos);
 
+/* /proc/PID/io. */
+static long rw_count(long n, rw_fn *fn)
+{
+    struct task *t = current;
+    u64 bytes = n > 0 ? (u64)n : 0;
+
+    if (fn == file_read_iter) {
+        t->syscr++;
+        t->rchar += bytes;
+    } else {
+        t->syscw++;
+        t->wchar += bytes;
+    }
+    return n;
+}
+
 /* At the description's own offset, which moves. */
 static ssize_t rw_stream(struct file *f, struct iov_iter *it, rw_fn *fn)
 {
@@ -111,7 +127,7 @@ static long rw_one(int fd, const void __user *buf, size_t size, rw_fn *fn)
     if (!ret)
         ret = rw_stream(fdp.file, &it, fn);
     fd_release(fdp);
-    return ret;
+    return rw_count(ret, fn);
 }
 
 static long rw_one_at(int fd, const void __user *buf, size_t size, loff_t pos, rw_fn *fn)
@@ -131,7 +147,7 @@ static long rw_one_at(int fd, const void __user *buf, size_t size, loff_t pos, r
     if (!ret)
         ret = fn(fdp.file, &it, &pos);
     fd_release(fdp);
-    return ret;
+    return rw_count(ret, fn);
 }
 
 long sys_read(int fd, void __user *buf, size_t size)
@@ -202,7 +218,7 @@ static long rw_vector(int fd, const struct iovec __user *uvec, unsigned long seg
         return -EBADF;
     ret = rw_vector_file(fdp.file, uvec, segs, pos, flags, fn);
     fd_release(fdp);
-    return ret;
+    return rw_count(ret, fn);
 }
 
 long sys_readv(int fd, const struct iovec __user *vec, unsigned long segs)
