@@ -10,6 +10,7 @@
 #include <kernel/loader.h>
 #include <kernel/mm.h>
 #include <kernel/printk.h>
+#include <kernel/pseudofs.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
@@ -192,6 +193,9 @@ _Noreturn void kernel_main(void)
     err = vfs_init();
     if (err)
         boot_fail("cannot use the root file system", NULL, err);
+    err = console_install();
+    if (err)
+        boot_fail("cannot open standard input and output", NULL, err);
     boot_phase(PHASE_FILES);
     if (manifest_flag(MANIFEST_STRACE))
         strace_enable(manifest_string(&g_manifest->strace));
