@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's own reads and writes of an address space whatever its permissions say, and walking its
- * VMAs for procfs.
+ * The kernel's own reads and writes of an address space whatever its permissions say, and walking
+ * its VMAs for procfs.
  *
- * A page that lacks the right gets it for the copy and loses it again, all under mm->lock; the copies
- * do not fault. The host's refusal to take rights back is reported, never ignored.
+ * A page that lacks the right gets it for the copy and loses it again, all under mm->lock; the
+ * copies do not fault. The host's refusal to take rights back is reported, never ignored.
  */
 #include "internal.h"
 

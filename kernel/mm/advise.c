@@ -3,9 +3,9 @@
  * madvise(2): what a program says it will or will not need.
  *
  * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
- * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges above
- * IDLE_MAX, and everything while less than an eighth of MemorySize is left, are released instead.
- * MADV_FREE does the same, which Linux allows it to do at any time.
+ * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges
+ * above IDLE_MAX, and everything while less than an eighth of MemorySize is left, are released
+ * instead. MADV_FREE does the same, which Linux allows it to do at any time.
  */
 #include "internal.h"
 #include <syscalls.gen.h>
@@ -14,7 +14,8 @@
 
 #define IDLE_MAX 1024u /* pages: 4 MiB */
 
-/* ---- Dropping content ------------------------------------------------------------------------------------ */
+/* ---- Dropping content
+ * ------------------------------------------------------------------------------------ */
 
 static bool keep_idle(u64 pages)
 {
@@ -49,8 +50,7 @@ static int release_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
     return pages_protect(start, end, ps_get(start), state & PS_PERM);
 }
 
-/* The content of private memory goes; file pages are read again when touched. */
-static int discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 {
     const unsigned rw = TARGET_READ | TARGET_WRITE;
     uintptr_t va = start, next;
@@ -77,14 +77,14 @@ static int advise_dontneed(struct mm *mm, struct vma *v, uintptr_t start, uintpt
         return -EINVAL;
     if (v->flags & VM_SHARED) /* the object keeps its content */
         return 0;
-    return discard(mm, v, start, end);
+    return range_discard(mm, v, start, end);
 }
 
 static int advise_free(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 {
     if (!vma_anonymous(v) || (v->flags & (VM_SHARED | VM_LOCKED | VM_SPECIAL)))
         return -EINVAL;
-    return discard(mm, v, start, end);
+    return range_discard(mm, v, start, end);
 }
 
 /* A hole in shared memory: for a shared file its fallocate does it (advise_remove_file). */
@@ -94,10 +94,11 @@ static int advise_remove(struct mm *mm, struct vma *v, uintptr_t start, uintptr_
         return -EINVAL;
     if (!(v->flags & VM_MAYWRITE))
         return -EACCES;
-    return vma_anonymous(v) ? discard(mm, v, start, end) : -EOPNOTSUPP;
+    return vma_anonymous(v) ? range_discard(mm, v, start, end) : -EOPNOTSUPP;
 }
 
-/* ---- Getting pages in ---------------------------------------------------------------------------------------- */
+/* ---- Getting pages in
+ * ---------------------------------------------------------------------------------------- */
 
 static int populate_error(int err)
 {
@@ -106,17 +107,19 @@ static int populate_error(int err)
 
 static long advise_populate(struct mm *mm, uintptr_t start, uintptr_t end, int advice)
 {
-    return populate_error(mm_populate(mm, start, end,
-                                      advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_READ));
+    return populate_error(
+        mm_populate(mm, start, end, advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_READ));
 }
 
-/* ---- madvise(2) ------------------------------------------------------------------------------------------------ */
+/* ---- madvise(2)
+ * ------------------------------------------------------------------------------------------------
+ */
 
 enum advice_kind {
-    ADVICE_UNKNOWN,  /* -EINVAL */
-    ADVICE_HINT,     /* accepted, nothing to do */
-    ADVICE_FLAG,     /* changes a VM_* flag */
-    ADVICE_PAGES,    /* acts on pages under mm->lock */
+    ADVICE_UNKNOWN, /* -EINVAL */
+    ADVICE_HINT,    /* accepted, nothing to do */
+    ADVICE_FLAG,    /* changes a VM_* flag */
+    ADVICE_PAGES,   /* acts on pages under mm->lock */
     ADVICE_POPULATE,
 };
 
@@ -201,7 +204,7 @@ static int advise_vma(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t e
     case MADV_DONTNEED:
         return advise_dontneed(mm, v, start, end);
     case MADV_DONTNEED_LOCKED:
-        return v->flags & VM_SHARED ? 0 : discard(mm, v, start, end);
+        return v->flags & VM_SHARED ? 0 : range_discard(mm, v, start, end);
     case MADV_FREE:
         return advise_free(mm, v, start, end);
     case MADV_REMOVE:
@@ -247,7 +250,8 @@ static long advise_remove_file(struct mm *mm, uintptr_t start, uintptr_t end)
     while (start < end && !err) {
         mutex_lock(&mm->lock);
         struct vma *v = mm_find(mm, start);
-        struct file *f = v && vma_shared_file(v) && (v->flags & VM_MAYWRITE) ? file_get(v->file) : NULL;
+        struct file *f =
+            v && vma_shared_file(v) && (v->flags & VM_MAYWRITE) ? file_get(v->file) : NULL;
         uintptr_t to = v ? min(v->end, end) : end;
         u64 offset = v ? vma_pgoff(v, start) << PAGE_SHIFT : 0;
         mutex_unlock(&mm->lock);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MemorySize: how many pages of the dynamic range are committed, by whom, and the free pages between
- * two owners.
+ * MemorySize: how many pages of the dynamic range are committed, by whom, and the free pages
+ * between two owners.
  *
- * Every accepted page counts, free ones too, because each occupies the EPC. When a commit would pass
- * the limit, free pages of programs are trimmed first (walking the page state from where the last
- * trim ended), then free kernel pages. The last pages below the limit are kept for the kernel, so
- * that a program which takes all it can get does not leave the kernel without memory to say so.
+ * Every accepted page counts, free ones too, because each occupies the EPC. When a commit would
+ * pass the limit, free pages of programs are trimmed first (walking the page state from where the
+ * last trim ended), then free kernel pages. The last pages below the limit are kept for the kernel,
+ * so that a program which takes all it can get does not leave the kernel without memory to say so.
  *
- * Free pages. munmap, brk and exec leave pages of private writable memory accepted at their address,
- * marked PS_FREE: the next mapping there takes them without a transition. Until then the old range
- * stays accessible to the program itself (never to anyone outside): an access after munmap reads
- * stale data instead of raising SIGSEGV. That window is bounded: ranges above FREE_RANGE_MAX,
- * executable pages, pages of shared files and anything beyond a quarter of MemorySize are released at
- * once; a mapping that is not plain writable memory releases what it finds. Contents are zeroed when
- * a page is claimed, never handed on.
+ * Free pages. munmap, brk and exec leave pages of private writable memory accepted at their
+ * address, marked PS_FREE: the next mapping there takes them without a transition. Until then the
+ * old range stays accessible to the program itself (never to anyone outside): an access after
+ * munmap reads stale data instead of raising SIGSEGV. That window is bounded: ranges above
+ * FREE_RANGE_MAX, executable pages, pages of shared files and anything beyond a quarter of
+ * MemorySize are released at once; a mapping that is not plain writable memory releases what it
+ * finds. Contents are zeroed when a page is claimed, never handed on.
  */
 #include "internal.h"
 
@@ -75,7 +75,8 @@ void budget_give(u64 pages, enum budget_user who)
         __atomic_fetch_sub(&g_kernel, pages, __ATOMIC_RELAXED);
 }
 
-/* ---- Free pages ----------------------------------------------------------------------------------- */
+/* ---- Free pages
+ * ----------------------------------------------------------------------------------- */
 
 bool free_may_keep(u64 pages)
 {

@@ -2,15 +2,15 @@
 /*
  * Page faults: what a touched page becomes, or which signal the touch earns.
  *
- * Only a page that the trusted state calls absent is ever committed. A fault on a page that is known
- * present with the access allowed is spurious (the host evicted or unmapped it, or another thread
- * was faster) and is retried; the host can make a thread spin that way, nothing more.
+ * Only a page that the trusted state calls absent is ever committed. A fault on a page that is
+ * known present with the access allowed is spurious (the host evicted or unmapped it, or another
+ * thread was faster) and is retried; the host can make a thread spin that way, nothing more.
  *
- * Absent anonymous memory is committed in batches around the fault, twice as large each time a batch
- * is used up in ascending order, so that a long run of touches costs few transitions. Private file
- * pages are read into a kernel page first, patched when executable (rewrite_page), and appear at once
- * with their final permissions, so text is never writable. All of it runs under mm->lock; the page
- * cache's own lock comes below it.
+ * Absent anonymous memory is committed in batches around the fault, twice as large each time a
+ * batch is used up in ascending order, so that a long run of touches costs few transitions. Private
+ * file pages are read into a kernel page first, patched when executable (rewrite_page), and appear
+ * at once with their final permissions, so text is never writable. All of it runs under mm->lock;
+ * the page cache's own lock comes below it.
  */
 #include "internal.h"
 #include <kernel/loader.h>
@@ -25,7 +25,8 @@ u64 mm_fault_count(void)
     return __atomic_load_n(&g_faults, __ATOMIC_RELAXED);
 }
 
-/* ---- Anonymous memory ---------------------------------------------------------------------------------- */
+/* ---- Anonymous memory
+ * ---------------------------------------------------------------------------------- */
 
 /* The window around `addr` to commit: aligned on its size, absent pages of the VMA only. */
 static void window(const struct vma *v, uintptr_t addr, u64 pages, uintptr_t *start, uintptr_t *end)
@@ -65,7 +66,8 @@ static int fault_anonymous(struct mm *mm, struct vma *v, uintptr_t addr)
     return err;
 }
 
-/* ---- Private file pages ---------------------------------------------------------------------------------- */
+/* ---- Private file pages
+ * ---------------------------------------------------------------------------------- */
 
 static int file_page_install(struct mm *mm, struct vma *v, uintptr_t va, void *bounce)
 {
@@ -97,7 +99,9 @@ static int fault_file(struct mm *mm, struct vma *v, uintptr_t addr)
     return err;
 }
 
-/* ---- Stacks -------------------------------------------------------------------------------------------------- */
+/* ---- Stacks
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* Extends the stack `v` down to the page at `addr`. False: that is not an access to a stack. */
 static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr)
@@ -117,7 +121,8 @@ static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr)
     return true;
 }
 
-/* ---- The decision ------------------------------------------------------------------------------------------ */
+/* ---- The decision
+ * ------------------------------------------------------------------------------------------ */
 
 static bool access_allowed(unsigned vm_flags, unsigned access)
 {
@@ -200,7 +205,8 @@ bool mm_page_known(uintptr_t addr, unsigned access)
     return (state & PS_PRESENT) && (state & vma_prot(access)) == vma_prot(access);
 }
 
-/* ---- Before the touch ------------------------------------------------------------------------------------------ */
+/* ---- Before the touch
+ * ------------------------------------------------------------------------------------------ */
 
 /* The end of what one step of mm_populate() made present, or -errno. */
 static long populate_step(struct mm *mm, uintptr_t addr, uintptr_t end, unsigned access)

@@ -2,15 +2,17 @@
 /*
  * The kernel's heap: slabs for objects up to 2,048 bytes, runs of whole pages above.
  *
- * A size class owns slabs of one or four pages. A slab's descriptor (struct kpage of its first page)
- * counts the objects handed out and heads the list of returned ones, threaded through the objects
- * themselves; objects that were never handed out are carved off the end on demand. Slabs with room
- * are on their class' partial list; full ones on none; the last empty one of a class is kept.
+ * A size class owns slabs of one or four pages. A slab's descriptor (struct kpage of its first
+ * page) counts the objects handed out and heads the list of returned ones, threaded through the
+ * objects themselves; objects that were never handed out are carved off the end on demand. Slabs
+ * with room are on their class' partial list; full ones on none; the last empty one of a class is
+ * kept.
  *
  * Locking: each class has a spinlock over its lists and its slabs' descriptors. Pages are taken and
  * returned without it. Nothing here takes mm->lock or sleeps, so faults may allocate.
  *
- * Builds with ADYTON_POISON (the unit tests) fill returned objects with a pattern and check it when they are handed out again.
+ * Builds with ADYTON_POISON (the unit tests) fill returned objects with a pattern and check it when
+ * they are handed out again.
  */
 #include "internal.h"
 
@@ -18,8 +20,8 @@
 #define POISON      0x6b
 #define CLASS_COUNT 24u
 
-static const u16 g_class_size[CLASS_COUNT] = {16,  32,  48,  64,  80,  96,   112,  128,
-                                              160, 192, 224, 256, 320, 384,  448,  512,
+static const u16 g_class_size[CLASS_COUNT] = {16,  32,  48,  64,   80,   96,   112,  128,
+                                              160, 192, 224, 256,  320,  384,  448,  512,
                                               640, 768, 896, 1024, 1280, 1536, 1792, 2048};
 
 struct slab_class {
@@ -96,7 +98,7 @@ static struct kpage *slab_create(unsigned class)
         slab[i].count = i;
     }
     slab->kind = KPAGE_SLAB;
-    slab->class = (u8)class;
+    slab->class = (u8) class;
     slab->freelist = NULL;
     slab->used = 0;
     slab->count = 0;

@@ -26,7 +26,8 @@
 #include <kernel/target.h>
 #include <kernel/types.h>
 
-/* ---- Page state (pagestate.c) ------------------------------------------------------------------ */
+/* ---- Page state (pagestate.c) ------------------------------------------------------------------
+ */
 
 /*
  * One byte a page; 0 is absent. A present page has the permissions that the EPCM has (TARGET_*, 0
@@ -44,7 +45,8 @@ u8 ps_get(uintptr_t va);
 int ps_reserve(uintptr_t start, uintptr_t end);
 /* The range must have been reserved unless `state` is 0. */
 void ps_set(uintptr_t start, uintptr_t end, u8 state);
-/* The end of the run, at most `end`, whose states equal that of `va` under `mask`; *state is va's. */
+/* The end of the run, at most `end`, whose states equal that of `va` under `mask`; *state is va's.
+ */
 uintptr_t ps_run(uintptr_t va, uintptr_t end, u8 mask, u8 *state);
 /* Walks [va, end) by runs of equal state. */
 #define ps_for_each_run(va, next, end, mask, state)                                                \
@@ -55,7 +57,8 @@ u64 ps_node_pages(void);
 /* The tree's own nodes live at the start of the kernel zone; its largest size is 16 GiB. */
 #define KPAGE_NODE_ZONE_SIZE (32UL << 30)
 
-/* ---- MemorySize and the pages between owners (budget.c) ----------------------------------------- */
+/* ---- MemorySize and the pages between owners (budget.c) -----------------------------------------
+ */
 
 void budget_init(u64 limit_pages);
 enum budget_user { BUDGET_PROGRAM, BUDGET_KERNEL };
@@ -77,7 +80,8 @@ bool free_may_keep(u64 pages);
 /* Page faults taken so far (fault.c). */
 u64 mm_fault_count(void);
 
-/* ---- Owned pages: state, budget and target in step (pages.c) ------------------------------------ */
+/* ---- Owned pages: state, budget and target in step (pages.c) ------------------------------------
+ */
 
 /* Absent pages become present and zeroed. -ENOMEM. */
 int pages_commit(uintptr_t start, uintptr_t end, unsigned prot);
@@ -87,7 +91,8 @@ int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot);
 /* Present pages of one state become absent. -ENOMEM: unchanged. */
 int pages_release(uintptr_t start, uintptr_t end);
 
-/* ---- Kernel pages (kpage.c) ---------------------------------------------------------------------- */
+/* ---- Kernel pages (kpage.c)
+ * ---------------------------------------------------------------------- */
 
 enum kpage_kind { KPAGE_NONE, KPAGE_FREE, KPAGE_HOLE, KPAGE_RUN, KPAGE_SLAB, KPAGE_SLAB_TAIL };
 
@@ -95,10 +100,10 @@ enum kpage_kind { KPAGE_NONE, KPAGE_FREE, KPAGE_HOLE, KPAGE_RUN, KPAGE_SLAB, KPA
 struct kpage {
     struct list link; /* free run or hole: its bin; slab: its class' partial list */
     void *freelist;   /* slab */
-    u32 count;        /* run: pages in it (first and last page); slab tail: pages back to the head */
-    u16 used;         /* slab: objects handed out */
-    u8 kind;          /* enum kpage_kind */
-    u8 class;         /* slab; free run: 1 when known zero */
+    u32 count; /* run: pages in it (first and last page); slab tail: pages back to the head */
+    u16 used;  /* slab: objects handed out */
+    u8 kind;   /* enum kpage_kind */
+    u8 class;  /* slab; free run: 1 when known zero */
 };
 
 void kpage_init(void);
@@ -111,7 +116,8 @@ void *kpage_address(const struct kpage *kp);
 u64 kpage_trim(u64 pages);
 u64 kpage_committed(void);
 
-/* ---- VMAs (vma.c); all with mm->lock held ----------------------------------------------------------- */
+/* ---- VMAs (vma.c); all with mm->lock held
+ * ----------------------------------------------------------- */
 
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define MAX_MAP_COUNT   65530u
@@ -175,21 +181,26 @@ static inline u64 vma_pgoff(const struct vma *v, uintptr_t addr)
     return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
 }
 
-/* ---- Pages of a mapping (range.c); mm->lock held -------------------------------------------------- */
+/* ---- Pages of a mapping (range.c); mm->lock held
+ * -------------------------------------------------- */
 
 /*
- * Nothing may be mapped in [start, end). Free pages there become the new mapping's, zeroed, when it is
- * plain writable memory; else they are released. -ENOMEM: the host refused to take them.
+ * Nothing may be mapped in [start, end). Free pages there become the new mapping's, zeroed, when it
+ * is plain writable memory; else they are released. -ENOMEM: the host refused to take them.
  */
 int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous, unsigned vm_flags);
 /* Undoes range_prepare: what it took is free again. */
 void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Whether a free page lies in [start, end). */
 bool range_has_free(uintptr_t start, uintptr_t end);
-/* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were unbound. */
+/* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were
+ * unbound. */
 void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 /* The pages of [start, end) go back to the host, but for those that it refuses to take. */
 void range_release(struct mm *mm, uintptr_t start, uintptr_t end);
+/* The content of private memory goes; file pages are read again when touched. -ENOMEM. (advise.c)
+ */
+int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 /* Brings the pages that are present to `prot`. -ENOMEM: done in part. */
 int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot);
 /* Commits what is absent in [start, end) of an anonymous VMA. -ENOMEM. */
@@ -198,7 +209,8 @@ int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 u64 range_resident(uintptr_t start, uintptr_t end);
 void mm_rss_add(struct mm *mm, s64 pages);
 
-/* ---- Mapping and unmapping (map.c, unmap.c) ---------------------------------------------------------- */
+/* ---- Mapping and unmapping (map.c, unmap.c)
+ * ---------------------------------------------------------- */
 
 int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dead)
     REQUIRES(&mm->lock);
@@ -206,22 +218,28 @@ int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dea
 uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags);
 /* RLIMIT_AS, RLIMIT_DATA, max_map_count and the commit check for `pages` more. 0 or -ENOMEM. */
 int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages);
+/* RLIMIT_MEMLOCK for `pages` more locked ones. 0 or -EAGAIN. */
+int map_may_lock(const struct mm *mm, u64 pages);
+/* True when pages of another owner lie in an unmapped range: an mm that is being taken down. */
+bool map_range_owned(uintptr_t start, uintptr_t end);
 /* Inserts and merges a new private anonymous VMA over an empty range. -ENOMEM. */
 int map_insert_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags,
                          const char *name, struct list *dead);
 unsigned vm_flags_of_prot(unsigned prot);
 /* Whether the program may have writable and executable pages (manifest). */
 bool map_wx_forbidden(unsigned vm_flags);
-/* Makes [start, end) present as by reading each page; no locks held. 0 or -errno of the first fault. */
+/* Makes [start, end) present as by reading each page; no locks held. 0 or -errno of the first
+ * fault. */
 int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, unsigned access);
 
 /*
- * Makes the page at `addr` of VMA `v` present with the VMA's permissions (at least readable where it
- * was absent). -ENOMEM, -ENXIO beyond the file's end, -EIO. mm->lock held.
+ * Makes the page at `addr` of VMA `v` present with the VMA's permissions (at least readable where
+ * it was absent). -ENOMEM, -ENXIO beyond the file's end, -EIO. mm->lock held.
  */
 int fault_page(struct mm *mm, struct vma *v, uintptr_t addr);
 
-/* ---- Shared objects and file users (shared.c) --------------------------------------------------------- */
+/* ---- Shared objects and file users (shared.c)
+ * --------------------------------------------------------- */
 
 /*
  * Registers a new VMA with its object: its file's, or a new one of anonymous shared memory. Private
@@ -231,8 +249,11 @@ int shared_attach(struct vma *v);
 /* The same for an object that another VMA keeps alive. */
 void shared_join(struct vma *v, struct shared_object *o);
 void shared_detach(struct vma *v);
-/* The linear address of a new VM_SHARED mapping `v`, 0 when it must be an alias elsewhere. mm->lock. */
+/* The linear address of a new VM_SHARED mapping `v`, 0 when it must be an alias elsewhere.
+ * mm->lock. */
 uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size);
+/* Whether a VMA may grow up to `end` without leaving its object's window or its zone. */
+bool shared_may_extend(const struct vma *v, uintptr_t end);
 /* Whether pages of shared memory in [start, end) stay because another mm has them mapped there. */
 bool shared_keeps(const struct vma *v, uintptr_t start, uintptr_t end);
 /* Makes the page at `addr` the object's live one with the VMA's permissions. mm->lock held. */

@@ -2,10 +2,10 @@
 /*
  * Kernel pages: contiguous runs from a zone of their own, committed on demand.
  *
- * The zone behind the page state's nodes starts with an array of descriptors (struct kpage), one for
- * every page of the pool that follows; both grow together, 128 pages (one page of descriptors) at a
- * time, first as a hole: addresses with descriptors but without memory. Allocation takes the smallest
- * fitting free run; without one it commits the front of a hole. Freed runs join their free
+ * The zone behind the page state's nodes starts with an array of descriptors (struct kpage), one
+ * for every page of the pool that follows; both grow together, 128 pages (one page of descriptors)
+ * at a time, first as a hole: addresses with descriptors but without memory. Allocation takes the
+ * smallest fitting free run; without one it commits the front of a hole. Freed runs join their free
  * neighbours; under pressure the largest are released and become holes again.
  *
  * Invariants, under g_kpage_lock: the descriptors of a run's first and last page hold its kind and
@@ -14,10 +14,10 @@
  */
 #include "internal.h"
 
-#define META_START (KHEAP_START + KPAGE_NODE_ZONE_SIZE)
-#define META_SIZE  (64UL << 30)
-#define POOL_START (META_START + META_SIZE)
-#define POOL_END   KHEAP_END
+#define META_START      (KHEAP_START + KPAGE_NODE_ZONE_SIZE)
+#define META_SIZE       (64UL << 30)
+#define POOL_START      (META_START + META_SIZE)
+#define POOL_END        KHEAP_END
 
 #define KPAGES_PER_META (PAGE_SIZE / sizeof(struct kpage))
 #define GROW_BATCH      32u /* pages committed at once */
@@ -315,7 +315,8 @@ u64 kpage_trim(u64 pages)
         spin_lock(&g_kpage_lock);
         if (!err)
             g_kpage_committed -= count;
-        bin_insert(err ? &g_free_bins : &g_hole_bins, kp, count, err ? KPAGE_FREE : KPAGE_HOLE, false);
+        bin_insert(err ? &g_free_bins : &g_hole_bins, kp, count, err ? KPAGE_FREE : KPAGE_HOLE,
+                   false);
         spin_unlock(&g_kpage_lock);
         if (err)
             break;

@@ -7,10 +7,10 @@
  * and nothing leaves the enclave. Mappings that cannot use free pages (files, PROT_NONE) avoid
  * addresses that have some. Shared files get their object's linear address.
  *
- * Memory is promised as Linux's overcommit mode 0 does: a single writable private request is refused
- * with ENOMEM when it alone exceeds what is left of MemorySize; PROT_NONE, MAP_NORESERVE, read-only
- * and file mappings are free, and promises are not summed up. A touch that finds no page left after
- * all kills the program, as Linux's OOM killer would.
+ * Memory is promised as Linux's overcommit mode 0 does: a single writable private request is
+ * refused with ENOMEM when it alone exceeds what is left of MemorySize; PROT_NONE, MAP_NORESERVE,
+ * read-only and file mappings are free, and promises are not summed up. A touch that finds no page
+ * left after all kills the program, as Linux's OOM killer would.
  *
  * Small writable anonymous mappings are committed at once, larger ones by faults.
  */
@@ -23,10 +23,10 @@
 #include <linux/fcntl.h>
 #include <linux/mount.h>
 
-#define EAGER_PAGES   16u         /* commit at once up to 64 KiB */
-#define LOW_2G_START  0x40000000UL /* MAP_32BIT, as Linux */
-#define LOW_2G_END    0x80000000UL
-#define AVOID_TRIES   16
+#define EAGER_PAGES  16u          /* commit at once up to 64 KiB */
+#define LOW_2G_START 0x40000000UL /* MAP_32BIT, as Linux */
+#define LOW_2G_END   0x80000000UL
+#define AVOID_TRIES  16
 
 unsigned vm_flags_of_prot(unsigned prot)
 {
@@ -40,7 +40,8 @@ bool map_wx_forbidden(unsigned vm_flags)
            manifest_flag(MANIFEST_FORBID_WX);
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------------ */
+/* ---- Limits
+ * ------------------------------------------------------------------------------------------ */
 
 int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages)
 {
@@ -56,8 +57,7 @@ int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages)
     return 0;
 }
 
-/* RLIMIT_MEMLOCK for `pages` more locked ones. */
-static int may_lock(const struct mm *mm, u64 pages)
+int map_may_lock(const struct mm *mm, u64 pages)
 {
     u64 limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
     if (capable(CAP_IPC_LOCK) || (pages <= limit && mm->locked_vm <= limit - pages))
@@ -65,10 +65,10 @@ static int may_lock(const struct mm *mm, u64 pages)
     return -EAGAIN;
 }
 
-/* ---- Addresses --------------------------------------------------------------------------------------- */
+/* ---- Addresses
+ * --------------------------------------------------------------------------------------- */
 
-/* True when pages of another owner lie there: another mm that is still being taken down. */
-static bool range_owned(uintptr_t start, uintptr_t end)
+bool map_range_owned(uintptr_t start, uintptr_t end)
 {
     uintptr_t va = start, next;
     u8 state;
@@ -80,15 +80,17 @@ static bool range_owned(uintptr_t start, uintptr_t end)
     return false;
 }
 
-/* The highest usable gap in [low, high); those with free pages only if `anonymous` or none is left. */
-static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t high, bool anonymous)
+/* The highest usable gap in [low, high); those with free pages only if `anonymous` or none is left.
+ */
+static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t high,
+                           bool anonymous)
 {
     uintptr_t fallback = 0;
     for (int i = 0; i < AVOID_TRIES && high > low; i++) {
         uintptr_t addr = vma_gap_topdown(mm, size, low, high);
         if (!addr)
             break;
-        if (!range_owned(addr, addr + size)) {
+        if (!map_range_owned(addr, addr + size)) {
             if (anonymous || !range_has_free(addr, addr + size))
                 return addr;
             if (!fallback)
@@ -108,16 +110,17 @@ uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
     return addr ? addr : choose_in(mm, size, mm->mmap_base, USER_END, anonymous);
 }
 
-/* ---- One request --------------------------------------------------------------------------------------- */
+/* ---- One request
+ * --------------------------------------------------------------------------------------- */
 
 struct map_request {
     uintptr_t addr;
     size_t size;
-    unsigned flags;    /* MAP_* */
+    unsigned flags; /* MAP_* */
     unsigned vm_flags;
     struct file *file; /* borrowed */
     u64 pgoff;
-    bool plain;        /* anonymous and private: may use free pages */
+    bool plain; /* anonymous and private: may use free pages */
 };
 
 static bool in_program_range(uintptr_t addr, size_t size)
@@ -130,7 +133,7 @@ static int choose_address(struct mm *mm, struct map_request *r, struct vma *v)
 {
     uintptr_t hint = page_down(r->addr);
     if (hint && in_program_range(hint, r->size) && vma_range_empty(mm, hint, hint + r->size) &&
-        !range_owned(hint, hint + r->size)) {
+        !map_range_owned(hint, hint + r->size)) {
         r->addr = hint;
         return 0;
     }
@@ -154,7 +157,7 @@ static int place(struct mm *mm, struct map_request *r, struct vma *v, struct lis
     if ((r->flags & MAP_FIXED_NOREPLACE) && !vma_range_empty(mm, r->addr, r->addr + r->size))
         return -EEXIST;
     int err = unmap_locked(mm, r->addr, r->addr + r->size, dead);
-    if (!err && range_owned(r->addr, r->addr + r->size))
+    if (!err && map_range_owned(r->addr, r->addr + r->size))
         err = -ENOMEM;
     return err;
 }
@@ -259,7 +262,7 @@ static int map_locked(struct mm *mm, struct map_request *r, struct vma *v, struc
     u64 pages = r->size >> PAGE_SHIFT;
     if (mm->vma_count >= MAX_MAP_COUNT)
         return -ENOMEM;
-    if ((r->vm_flags & VM_LOCKED) && may_lock(mm, pages))
+    if ((r->vm_flags & VM_LOCKED) && map_may_lock(mm, pages))
         return -EAGAIN;
     int err = place(mm, r, v, dead);
     if (!err)
@@ -358,7 +361,8 @@ long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned 
     return map_request(mm, &r);
 }
 
-/* ---- The kernel's own mappings ------------------------------------------------------------------------ */
+/* ---- The kernel's own mappings
+ * ------------------------------------------------------------------------ */
 
 /* The free range closest to `near` within `reach`, 0 for none. */
 static uintptr_t choose_near(struct mm *mm, size_t size, uintptr_t near, u64 reach)
@@ -378,7 +382,7 @@ static int place_special(struct mm *mm, uintptr_t *addr, uintptr_t near, u64 rea
     if (*addr) {
         if ((*addr & ~PAGE_MASK) || !in_program_range(*addr, size))
             return -EINVAL;
-        if (!vma_range_empty(mm, *addr, *addr + size) || range_owned(*addr, *addr + size))
+        if (!vma_range_empty(mm, *addr, *addr + size) || map_range_owned(*addr, *addr + size))
             return -EEXIST;
         return 0;
     }
@@ -404,9 +408,13 @@ long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, si
     return err ? err : (long)addr;
 }
 
-/* ---- mmap(2) --------------------------------------------------------------------------------------------- */
+/* ---- mmap(2)
+ * --------------------------------------------------------------------------------------------- */
 
-#define MAP_LEGACY                                                                                     (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |              MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |                     MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | HUGETLB_BITS)
+#define MAP_LEGACY                                                                                 \
+    (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |       \
+     MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |               \
+     MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | HUGETLB_BITS)
 #define HUGETLB_BITS ((unsigned)MAP_HUGE_MASK << MAP_HUGE_SHIFT)
 
 /* The sharing type and what it allows. 0, -EINVAL or -EOPNOTSUPP. */

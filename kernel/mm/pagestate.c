@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page state: a byte for every page of the dynamic range [0, KHEAP_END), trusted, and the only ground
- * on which a page is ever accepted.
+ * Page state: a byte for every page of the dynamic range [0, KHEAP_END), trusted, and the only
+ * ground on which a page is ever accepted.
  *
  * A radix tree of four levels over the page number (34 bits): 16, 512 and 512 pointers, then a leaf
- * of 4,096 bytes for 16 MiB of addresses. Nodes are single pages, never freed (a leaf costs 1/4096 of
- * what it describes), so lookups need no lock: a node is published with a release store once it is
- * zeroed, and g_ps_lock only serialises growth. Nodes come from a zone of their own at KHEAP_START,
- * committed front to back; what lies below the frontier is present by definition, which is how the
- * tree needs no state for itself.
+ * of 4,096 bytes for 16 MiB of addresses. Nodes are single pages, never freed (a leaf costs 1/4096
+ * of what it describes), so lookups need no lock: a node is published with a release store once it
+ * is zeroed, and g_ps_lock only serialises growth. Nodes come from a zone of their own at
+ * KHEAP_START, committed front to back; what lies below the frontier is present by definition,
+ * which is how the tree needs no state for itself.
  */
 #include "internal.h"
 
-#define LEAF_BITS  12
-#define MID_BITS   9
-#define TOP_COUNT  16u
-#define LEAF_SPAN  (1UL << (LEAF_BITS + PAGE_SHIFT))
-#define MID_SPAN   (LEAF_SPAN << MID_BITS)
-#define TOP_SPAN   (MID_SPAN << MID_BITS)
-#define MID_COUNT  (1u << MID_BITS)
+#define LEAF_BITS       12
+#define MID_BITS        9
+#define TOP_COUNT       16u
+#define LEAF_SPAN       (1UL << (LEAF_BITS + PAGE_SHIFT))
+#define MID_SPAN        (LEAF_SPAN << MID_BITS)
+#define TOP_SPAN        (MID_SPAN << MID_BITS)
+#define MID_COUNT       (1u << MID_BITS)
 
 #define NODE_ZONE_START KHEAP_START
 #define NODE_ZONE_END   (KHEAP_START + KPAGE_NODE_ZONE_SIZE)
 #define NODE_BATCH      8u
 
-_Static_assert(TOP_COUNT * TOP_SPAN >= KHEAP_END, "the tree spans the dynamic range");
+_Static_assert(TOP_COUNT *TOP_SPAN >= KHEAP_END, "the tree spans the dynamic range");
 _Static_assert(ENCLAVE_PAGE_SIZE == PAGE_SIZE, "page size");
 
 struct ps_mid {
@@ -42,7 +42,8 @@ struct ps_spare {
 static spinlock_t g_ps_lock = SPINLOCK_INIT("pagestate");
 static struct ps_top *g_ps_root[TOP_COUNT]; /* entries published once, under g_ps_lock */
 static struct ps_spare *g_ps_spare GUARDED_BY(&g_ps_lock);
-static uintptr_t g_ps_frontier = NODE_ZONE_START; /* no node yet at or above; written under g_ps_lock */
+static uintptr_t g_ps_frontier =
+    NODE_ZONE_START; /* no node yet at or above; written under g_ps_lock */
 
 u64 ps_node_pages(void)
 {

@@ -3,8 +3,8 @@
  * The pages of mappings, by ranges: claiming, committing, protecting and dropping them in runs of
  * equal state. mm->lock is held by every caller; it makes the pages under the mm's VMAs ours.
  *
- * Between calls: no page under a VMA is PS_FREE, and a page under a VMA has the VMA's permissions or
- * (after a failed mprotect) fewer.
+ * Between calls: no page under a VMA is PS_FREE, and a page under a VMA has the VMA's permissions
+ * or (after a failed mprotect) fewer.
  */
 #include "internal.h"
 

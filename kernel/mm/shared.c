@@ -2,19 +2,19 @@
 /*
  * Objects behind file mappings and shared memory, their linear addresses and their aliases.
  *
- * The EPCM binds a page to one linear address, so the pages of a MAP_SHARED object live at one address
- * for the whole enclave: a window in the shared zone, reserved for the object when it is first mapped
- * without MAP_FIXED and kept while anything maps it. A page of a shared file is bound there on its
- * first touch (pagecache_bind_page): from then on it is the file's page. A mapping at any other
- * address is an alias: its fault takes the page away from where it lives (content through the page
- * cache, old address absent), so exactly one alias can reach a page at a time and all see one content.
- * When the last mapping of a page's address goes, content returns to the page cache.
+ * The EPCM binds a page to one linear address, so the pages of a MAP_SHARED object live at one
+ * address for the whole enclave: a window in the shared zone, reserved for the object when it is
+ * first mapped without MAP_FIXED and kept while anything maps it. A page of a shared file is bound
+ * there on its first touch (pagecache_bind_page): from then on it is the file's page. A mapping at
+ * any other address is an alias: its fault takes the page away from where it lives (content through
+ * the page cache, old address absent), so exactly one alias can reach a page at a time and all see
+ * one content. When the last mapping of a page's address goes, content returns to the page cache.
  *
  * A bound page has the permissions of the mapping that bound it; others at the same address and the
  * kernel's own read(2) and write(2) may widen them (mm_bound_access), as the EPCM knows one set.
  *
- * An object is found by its inode and lives as long as a VMA refers to it; private file mappings have
- * one too, for truncation. Anonymous shared memory has one without an inode.
+ * An object is found by its inode and lives as long as a VMA refers to it; private file mappings
+ * have one too, for truncation. Anonymous shared memory has one without an inode.
  *
  * Locking: g_shared_lock (mutex, below mm->lock, above the page cache's) guards all of it, and the
  * state of pages under shared file mappings together with mm->lock.
@@ -25,8 +25,8 @@
 #define WINDOW_MIN (1UL << 20)
 
 struct shared_object {
-    struct inode *inode;     /* NULL: anonymous; a reference is implied by the VMAs' files */
-    struct list vmas;        /* vma.object_link */
+    struct inode *inode; /* NULL: anonymous; a reference is implied by the VMAs' files */
+    struct list vmas;    /* vma.object_link */
     struct list hash_link;
     struct list window_link; /* g_windows, highest first; empty without a window */
     uintptr_t start, end;    /* the window; page offset 0 stands at start */
@@ -119,7 +119,8 @@ void shared_detach(struct vma *v)
     mutex_unlock(&g_shared_lock);
 }
 
-/* ---- Windows -------------------------------------------------------------------------------------------- */
+/* ---- Windows
+ * -------------------------------------------------------------------------------------------- */
 
 /* Reserves the highest free range of the zone for `o`. */
 static bool window_reserve(struct shared_object *o, u64 size)
@@ -170,7 +171,16 @@ uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size)
     return addr;
 }
 
-/* ---- Bound pages ------------------------------------------------------------------------------------------ */
+bool shared_may_extend(const struct vma *v, uintptr_t end)
+{
+    const struct shared_object *o = v->object;
+    if (v->start < SHARED_START)
+        return end <= SHARED_START;
+    return !o || (v->start >= o->start && end <= o->end);
+}
+
+/* ---- Bound pages
+ * ------------------------------------------------------------------------------------------ */
 
 /* Another mapping of the object has [start, end) at the same addresses: the pages are its too. */
 static bool mapped_elsewhere(const struct vma *v, uintptr_t start, uintptr_t end)
@@ -222,8 +232,8 @@ static int bind_page(struct mm *mm, struct vma *v, uintptr_t addr)
 /* Binds absent neighbours that no alias holds. Returns where the run that was bound ends. */
 static uintptr_t bind_ahead(struct mm *mm, struct vma *v, uintptr_t addr)
 {
-    uintptr_t end = min(align_down(addr, FAULT_AROUND << PAGE_SHIFT) + (FAULT_AROUND << PAGE_SHIFT),
-                        v->end);
+    uintptr_t end =
+        min(align_down(addr, FAULT_AROUND << PAGE_SHIFT) + (FAULT_AROUND << PAGE_SHIFT), v->end);
     uintptr_t va = addr + PAGE_SIZE;
     while (va < end && !(ps_get(va) & PS_PRESENT) &&
            !pagecache_bound_at(v->file->inode, vma_pgoff(v, va)) && bind_page(mm, v, va) == 0)
@@ -305,7 +315,8 @@ int mm_bound_access(uintptr_t va, unsigned access)
     return pages_protect(page_down(va), page_down(va) + PAGE_SIZE, state, prot);
 }
 
-/* ---- Truncation ---------------------------------------------------------------------------------------------- */
+/* ---- Truncation
+ * ---------------------------------------------------------------------------------------------- */
 
 /* An mm that maps the inode and was not visited in round `mark`; with a reference. */
 static struct mm *next_mapper(const struct inode *inode, u64 mark)

@@ -2,9 +2,9 @@
 /*
  * Removing mappings: munmap(2)'s core, brk(2), and the end of an address space.
  *
- * VMAs leave the tree under mm->lock; what they own (files, names) is put after it is dropped, since
- * the last reference on a file runs VFS code. What can fail (splits, content of shared files going
- * back to the page cache) happens before anything is removed.
+ * VMAs leave the tree under mm->lock; what they own (files, names) is put after it is dropped,
+ * since the last reference on a file runs VFS code. What can fail (splits, content of shared files
+ * going back to the page cache) happens before anything is removed.
  */
 #include "internal.h"
 #include <kernel/boot.h>
@@ -87,7 +87,9 @@ long sys_munmap(unsigned long addr, size_t size)
     return mm_unmap(current->mm, addr, size);
 }
 
-/* ---- brk(2) ----------------------------------------------------------------------------------------------- */
+/* ---- brk(2)
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static bool brk_grow(struct mm *mm, uintptr_t old, uintptr_t new, struct list *dead)
     REQUIRES(&mm->lock)
@@ -111,7 +113,8 @@ static bool brk_allowed(const struct mm *mm, uintptr_t brk)
     return brk - mm->brk_start + (mm->end_data - mm->start_data) <= limit;
 }
 
-/* Returns the break, unchanged where it cannot be moved: brk(2) of the kernel never gives an errno. */
+/* Returns the break, unchanged where it cannot be moved: brk(2) of the kernel never gives an errno.
+ */
 long sys_brk(unsigned long brk)
 {
     struct mm *mm = current->mm;
@@ -134,7 +137,8 @@ long sys_brk(unsigned long brk)
     return ret;
 }
 
-/* ---- Address spaces ------------------------------------------------------------------------------------------ */
+/* ---- Address spaces
+ * ------------------------------------------------------------------------------------------ */
 
 static void mm_clear(struct mm *mm)
 {

@@ -33,7 +33,8 @@ static int vma_compare(const struct vma *a, const struct vma *b)
 
 RB_GENERATE_STATIC(vma_tree, vma, node, vma_compare)
 
-/* ---- Gaps ------------------------------------------------------------------------------------------ */
+/* ---- Gaps
+ * ------------------------------------------------------------------------------------------ */
 
 /* Where the room below a VMA ends: a stack keeps a guard gap below it. */
 static uintptr_t vma_floor(const struct vma *v)
@@ -91,7 +92,8 @@ uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t h
     return gap_visit(RB_ROOT(&mm->vmas), &q) ? q.found : 0;
 }
 
-/* ---- Tree -------------------------------------------------------------------------------------------- */
+/* ---- Tree
+ * -------------------------------------------------------------------------------------------- */
 
 struct vma *vma_next(struct vma *v)
 {
@@ -187,7 +189,8 @@ void vma_set_range(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     gap_update(vma_next(v));
 }
 
-/* ---- Making, splitting, joining --------------------------------------------------------------------- */
+/* ---- Making, splitting, joining
+ * --------------------------------------------------------------------- */
 
 struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags)
 {
@@ -266,7 +269,7 @@ static bool vma_joins(const struct vma *a, const struct vma *b)
 struct vma *vma_merge(struct mm *mm, struct vma *v, struct list *dead)
 {
     struct vma *prev = vma_prev(v), *next = vma_next(v);
-    if (next && vma_joins(v, next)) {
+    for (; next && vma_joins(v, next); next = vma_next(v)) {
         uintptr_t end = next->end;
         vma_unlink(mm, next);
         list_add(dead, &next->dead_link);

@@ -9,6 +9,7 @@
 #include <kernel/loader.h>
 #include <kernel/task.h>
 #include <kernel/thread_area.h>
+#include <kernel/uaccess.h>
 #include <linux/fcntl.h>
 
 u64 g_rlimits[16];
@@ -19,7 +20,8 @@ enum log_level g_log_level = LOG_ERR;
 static struct task g_task;
 static u64 g_seed = 1;
 
-/* ---- Locks, log, limits ---------------------------------------------------------------------------- */
+/* ---- Locks, log, limits
+ * ---------------------------------------------------------------------------- */
 
 void spin_lock(spinlock_t *l)
 {
@@ -141,7 +143,8 @@ void test_seed(u64 seed)
     g_seed = seed * 2 + 1;
 }
 
-/* ---- Files with a page cache ------------------------------------------------------------------------- */
+/* ---- Files with a page cache
+ * ------------------------------------------------------------------------- */
 
 #define FILE_PAGES 64u
 struct test_file {
@@ -267,13 +270,26 @@ int inode_seals_map(const struct inode *inode, unsigned *vm_flags)
     return 0;
 }
 
+bool user_range_ok(const void __user *addr, size_t size)
+{
+    (void)size;
+    return addr != NULL;
+}
+
+int copy_to_user(void __user *dst, const void *src, size_t size)
+{
+    memcpy(dst, src, size);
+    return 0;
+}
+
 struct file *fd_get(int fd)
 {
     (void)fd;
     return NULL;
 }
 
-/* ---- Loader ---------------------------------------------------------------------------------------------- */
+/* ---- Loader
+ * ---------------------------------------------------------------------------------------------- */
 
 void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset)
 {
@@ -298,7 +314,8 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size)
     (void)size;
 }
 
-/* ---- The program -------------------------------------------------------------------------------------------- */
+/* ---- The program
+ * -------------------------------------------------------------------------------------------- */
 
 static int touch(uintptr_t addr, unsigned access, int *code)
 {
@@ -329,4 +346,40 @@ int touch_write(uintptr_t addr, u8 value, int *code)
     if (!sig)
         *(volatile u8 *)addr = value;
     return sig;
+}
+
+/* ---- Invariants of the tree
+ * --------------------------------------------------------------------------- */
+
+void check_tree(struct mm *mm)
+{
+    u64 total = 0, count = 0, locked = 0, rss = 0;
+    uintptr_t below = 0;
+    mutex_lock(&mm->lock);
+    for (struct vma *v = mm_find_next(mm, 0); v; v = vma_next(v)) {
+        assert_true(v->start < v->end && v->start >= below);
+        assert_int_equal(mm_find(mm, v->start), v);
+        assert_int_equal(mm_find(mm, v->end - 1), v);
+        uintptr_t floor = v->start;
+        if (v->flags & VM_GROWSDOWN)
+            floor -= STACK_GUARD_GAP;
+        assert_int_equal(v->gap, floor > below ? floor - below : 0);
+        u64 best = v->gap;
+        if (RB_LEFT(v, node))
+            best = max(best, RB_LEFT(v, node)->subtree_gap);
+        if (RB_RIGHT(v, node))
+            best = max(best, RB_RIGHT(v, node)->subtree_gap);
+        assert_int_equal(v->subtree_gap, best);
+        assert_false(range_has_free(v->start, v->end));
+        below = v->end;
+        total += vma_pages(v);
+        locked += v->flags & VM_LOCKED ? vma_pages(v) : 0;
+        rss += range_resident(v->start, v->end);
+        count++;
+    }
+    mutex_unlock(&mm->lock);
+    assert_int_equal(mm->total_vm, total);
+    assert_int_equal(mm->vma_count, count);
+    assert_int_equal(mm->locked_vm, locked);
+    assert_int_equal(mm->rss, rss);
 }

@@ -36,6 +36,9 @@ void file_resize(struct file *f, u64 size);
 int touch_read(uintptr_t addr, u8 *seen, int *code);
 int touch_write(uintptr_t addr, u8 value, int *code);
 
+/* The tree's order, gaps and counters against what the VMAs and the page state say. */
+void check_tree(struct mm *mm);
+
 /* Small deterministic random numbers. */
 u64 test_random(void);
 void test_seed(u64 seed);

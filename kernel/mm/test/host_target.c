@@ -115,8 +115,8 @@ int target_mem_release(uintptr_t va, size_t count)
             broken("release of an absent page", va + i * PAGE);
         *s = 0;
     }
-    mmap((void *)va, count * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
-         -1, 0);
+    mmap((void *)va, count * PAGE, PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     g_target.committed -= count;
     g_target.released += count;
     return 0;

@@ -19,42 +19,8 @@
 static const unsigned g_anon = MAP_PRIVATE | MAP_ANONYMOUS;
 static const unsigned g_rw = PROT_READ | PROT_WRITE;
 
-/* ---- Invariants of the tree --------------------------------------------------------------------------- */
-
-static void check_tree(struct mm *mm)
-{
-    u64 total = 0, count = 0, locked = 0, rss = 0;
-    uintptr_t below = 0;
-    mutex_lock(&mm->lock);
-    for (struct vma *v = mm_find_next(mm, 0); v; v = vma_next(v)) {
-        assert_true(v->start < v->end && v->start >= below);
-        assert_int_equal(mm_find(mm, v->start), v);
-        assert_int_equal(mm_find(mm, v->end - 1), v);
-        uintptr_t floor = v->start;
-        if (v->flags & VM_GROWSDOWN)
-            floor -= STACK_GUARD_GAP;
-        assert_int_equal(v->gap, floor > below ? floor - below : 0);
-        u64 best = v->gap;
-        if (RB_LEFT(v, node))
-            best = max(best, RB_LEFT(v, node)->subtree_gap);
-        if (RB_RIGHT(v, node))
-            best = max(best, RB_RIGHT(v, node)->subtree_gap);
-        assert_int_equal(v->subtree_gap, best);
-        assert_false(range_has_free(v->start, v->end));
-        below = v->end;
-        total += vma_pages(v);
-        locked += v->flags & VM_LOCKED ? vma_pages(v) : 0;
-        rss += range_resident(v->start, v->end);
-        count++;
-    }
-    mutex_unlock(&mm->lock);
-    assert_int_equal(mm->total_vm, total);
-    assert_int_equal(mm->vma_count, count);
-    assert_int_equal(mm->locked_vm, locked);
-    assert_int_equal(mm->rss, rss);
-}
-
-/* ---- Random operations against a model ------------------------------------------------------------------ */
+/* ---- Random operations against a model
+ * ------------------------------------------------------------------ */
 
 #define PAGES 96
 #define BASE  0x200000000000UL
@@ -84,7 +50,8 @@ static void do_map(size_t from, size_t n)
                                      PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC};
     unsigned prot = prots[test_random() % ARRAY_COUNT(prots)];
     uintptr_t addr = BASE + from * PAGE_SIZE;
-    assert_int_equal(mm_map(current->mm, addr, n * PAGE_SIZE, prot, g_anon | MAP_FIXED, NULL, 0), addr);
+    assert_int_equal(mm_map(current->mm, addr, n * PAGE_SIZE, prot, g_anon | MAP_FIXED, NULL, 0),
+                     addr);
     for (size_t i = from; i < from + n; i++) {
         g_model[i].mapped = true;
         g_model[i].prot = prot;
@@ -192,7 +159,8 @@ static void test_gaps(void **state)
     check_tree(mm);
 }
 
-/* ---- Steady states ---------------------------------------------------------------------------------------- */
+/* ---- Steady states
+ * ---------------------------------------------------------------------------------------- */
 
 static void test_no_transitions(void **state)
 {
@@ -236,7 +204,9 @@ static void test_fault_batches(void **state)
     assert_int_equal(mm->rss, 2048);
 }
 
-/* ---- Files --------------------------------------------------------------------------------------------------- */
+/* ---- Files
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void test_private_file(void **state)
 {
@@ -277,7 +247,8 @@ static void test_shared_alias(void **state)
     uintptr_t a = (uintptr_t)mm_map(mm, 0, 4 * PAGE_SIZE, g_rw, MAP_SHARED, f, 0);
     uintptr_t b = (uintptr_t)mm_map(mm, 0, 4 * PAGE_SIZE, g_rw, MAP_SHARED, f, 0);
     uintptr_t c = BASE;
-    assert_int_equal(mm_map(mm, c, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, f, 2 * PAGE_SIZE), c);
+    assert_int_equal(mm_map(mm, c, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, f, 2 * PAGE_SIZE),
+                     c);
     assert_true(a >= SHARED_START && a != b);
     for (int i = 0; i < 20; i++) {
         uintptr_t off = test_random() % 4 * PAGE_SIZE;
@@ -309,7 +280,8 @@ static void test_shared_alias(void **state)
     file_put(f);
 }
 
-/* ---- Stack, limits, poking ------------------------------------------------------------------------------------ */
+/* ---- Stack, limits, poking
+ * ------------------------------------------------------------------------------------ */
 
 static void test_stack(void **state)
 {
@@ -331,7 +303,8 @@ static void test_stack(void **state)
                    VM_READ | VM_WRITE | VM_GROWSDOWN | VM_STACK, "[stack]");
     uintptr_t wall = top - (2UL << 20);
     assert_int_equal(mm_map(mm, wall, PAGE_SIZE, g_rw, g_anon | MAP_FIXED, NULL, 0), wall);
-    assert_int_equal(touch_write(wall + PAGE_SIZE + STACK_GUARD_GAP - PAGE_SIZE, 1, &code), SIGSEGV);
+    assert_int_equal(touch_write(wall + PAGE_SIZE + STACK_GUARD_GAP - PAGE_SIZE, 1, &code),
+                     SIGSEGV);
     assert_int_equal(touch_write(wall + PAGE_SIZE + STACK_GUARD_GAP, 1, &code), 0);
     check_tree(mm);
 }
@@ -409,7 +382,8 @@ static void test_poke(void **state)
     char buf[16] = "", text[] = "over the border";
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
-        static const unsigned prots[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE};
+        static const unsigned prots[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC,
+                                         PROT_READ | PROT_WRITE};
         uintptr_t a = (uintptr_t)mm_map(mm, 0, 2 * PAGE_SIZE, prots[i], g_anon, NULL, 0);
         assert_int_equal(mm_poke(mm, a + PAGE_SIZE - 8, text, sizeof(text)), 0);
         assert_int_equal(mm_peek(mm, a + PAGE_SIZE - 8, buf, sizeof(text)), 0);
@@ -418,7 +392,8 @@ static void test_poke(void **state)
         assert_int_equal(mm_poke(mm, a + 2 * PAGE_SIZE - 8, text, sizeof(text)), -EFAULT);
         assert_int_equal(mm_unmap(mm, a, 2 * PAGE_SIZE), 0);
     }
-    long near = mm_map_special(mm, 0, 0x500000000000 - 0x300000000000, 1UL << 30, 4096, VM_READ, "[x]");
+    long near =
+        mm_map_special(mm, 0, 0x500000000000 - 0x300000000000, 1UL << 30, 4096, VM_READ, "[x]");
     assert_true(near > 0);
 }
 
@@ -468,7 +443,8 @@ static void test_host_refuses(void **state)
             (void)touch_write((uintptr_t)a + i * PAGE_SIZE, 1, &code);
         (void)mm_protect(mm, (uintptr_t)a, 8 * PAGE_SIZE, PROT_READ);
         (void)mm_unmap(mm, (uintptr_t)a + 16 * PAGE_SIZE, 8 * PAGE_SIZE);
-        (void)mm_map(mm, (uintptr_t)a + 16 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_NONE, g_anon | MAP_FIXED, NULL, 0);
+        (void)mm_map(mm, (uintptr_t)a + 16 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_NONE,
+                     g_anon | MAP_FIXED, NULL, 0);
         g_target_fail_after = -1;
         check_tree(mm);
     }
