@@ -50,11 +50,14 @@ PLAIN = {
     'none': ('', 'NONE', 8),
 }
 SETS = {
-    'flags': ('int ', 'MASK', 4), 'uflags': ('unsigned ', 'MASK', 4), 'lflags': ('unsigned long ', 'MASK', 8),
-    'enum': ('int ', 'ENUM', 4), 'uenum': ('unsigned ', 'ENUM', 4), 'lenum': ('unsigned long ', 'ENUM', 8),
+    'flags': ('int ', 'MASK', 4), 'uflags': ('unsigned ', 'MASK', 4),
+    'lflags': ('unsigned long ', 'MASK', 8),
+    'enum': ('int ', 'ENUM', 4), 'uenum': ('unsigned ', 'ENUM', 4),
+    'lenum': ('unsigned long ', 'ENUM', 8),
 }
 FIELD_KINDS = {
-    'dec': 'DEC', 'udec': 'UDEC', 'hex': 'HEX', 'oct': 'OCT', 'ptr': 'ADDR', 'fd': 'FD', 'str': 'CHARS',
+    'dec': 'DEC', 'udec': 'UDEC', 'hex': 'HEX', 'oct': 'OCT', 'ptr': 'ADDR', 'fd': 'FD',
+    'str': 'CHARS',
     'filemode': 'FILEMODE', 'dev': 'DEV', 'signal': 'SIGNAL', 'sigset': 'SIGSET_VALUE',
     'handler': 'HANDLER', 'more': 'MORE', 'mask': 'MASK', 'enum': 'ENUM', 'struct': 'STRUCT',
 }
@@ -64,7 +67,7 @@ class Bad(Exception):
 
 
 def lines_of(path):
-    """Logical lines without comments: a `{` continues to its `}`, an indented line its predecessor."""
+    """Logical lines without comments: a `{` goes on to its `}`, an indented line goes on too."""
     pending = ''
     with open(path, encoding='ascii') as f:
         for raw in f:
@@ -219,7 +222,7 @@ class Tables:
         self.count = numbers[-1] + 1
 
 
-# ---- Definitions -----------------------------------------------------------------------------------
+# ---- Definitions ---------------------------------------------------------------------------------
 
 def sources(paths):
     for path in paths:
@@ -262,7 +265,7 @@ def resolve(tables, args):
     return [c for c in served if c.name in names]
 
 
-# ---- Output -----------------------------------------------------------------------------------------
+# ---- Output --------------------------------------------------------------------------------------
 
 def head(text):
     return f'/* SPDX-License-Identifier: MIT */\n/* {BANNER}\n * {text} */\n'
@@ -294,10 +297,12 @@ def c_sets(tables):
     out = []
     for name, (_, entries) in tables.sets.items():
         out.append(f'static const struct flag_name set_{name}[] = {{\n')
-        out += [f'    {{(u32)({value}), (u32)({mask}), "{label}"}},\n' for label, value, mask in entries]
+        out += [f'    {{(u32)({value}), (u32)({mask}), "{label}"}},\n'
+                for label, value, mask in entries]
         out.append('};\n')
     out.append('const struct flag_set g_flag_sets[] = {\n')
-    out += [f'    [SET_{name}] = {{set_{name}, ARRAY_COUNT(set_{name}), {"true" if kind == "enum" else "false"}}},\n'
+    is_enum = {'enum': 'true', 'mask': 'false'}
+    out += [f'    [SET_{name}] = {{set_{name}, ARRAY_COUNT(set_{name}), {is_enum[kind]}}},\n'
             for name, (kind, _) in tables.sets.items()]
     return out + ['};\n\n']
 
@@ -307,7 +312,8 @@ def c_structs(tables):
     for name, (ctype, fields) in tables.structs.items():
         out.append(f'static const struct struct_field fields_{name}[] = {{\n')
         for kind, param, field in fields:
-            index = {'mask': f'SET_{param}', 'enum': f'SET_{param}', 'struct': f'STRUCT_{param}'}.get(kind, '0')
+            index = {'mask': f'SET_{param}', 'enum': f'SET_{param}',
+                     'struct': f'STRUCT_{param}'}.get(kind, '0')
             if kind == 'more':
                 out.append('    {.kind = KIND_MORE},\n')
                 continue
@@ -324,10 +330,12 @@ def c_variants(tables):
     out = []
     for name, cases in tables.variants.items():
         out.append(f'static const struct variant_case cases_{name}[] = {{\n')
-        out += [f'    {{(u32)({value}), {Arg(tables, text, "arg", []).desc()}}},\n' for value, text in cases]
+        out += [f'    {{(u32)({value}), {Arg(tables, text, "arg", []).desc()}}},\n'
+                for value, text in cases]
         out.append('};\n')
     out.append('const struct variant_desc g_variants[] = {\n')
-    out += [f'    [VARIANT_{n}] = {{cases_{n}, ARRAY_COUNT(cases_{n})}},\n' for n in tables.variants]
+    out += [f'    [VARIANT_{n}] = {{cases_{n}, ARRAY_COUNT(cases_{n})}},\n'
+            for n in tables.variants]
     return out + ['};\n\n']
 
 
@@ -336,16 +344,17 @@ def c_calls(tables):
     for c in tables.calls:
         classes = ' | '.join(f'CLASS_{k.upper()}' for k in c.classes) or '0'
         error = c.errno or ('ENOSYS' if c.status == 'planned' else '0')
-        out.append(f'    [{c.number}] = {{"{c.name}", {error}, {classes}, RESULT_{c.result.upper()}, '
-                   f'{len(c.args)}')
-        out.append(''.join(f',\n         {"{" if i == 0 else " "}{a.desc()}' for i, a in enumerate(c.args)))
+        out.append(f'    [{c.number}] = {{"{c.name}", {error}, {classes}, '
+                   f'RESULT_{c.result.upper()}, {len(c.args)}')
+        out += [f',\n         {"{" if i == 0 else " "}{a.desc()}' for i, a in enumerate(c.args)]
         out.append('}},\n' if c.args else ', {}},\n')
     return out + ['};\n']
 
 
 def make_strace(tables):
     out = [head('Names and argument types, for trace_tables.c.') + '\n']
-    for prefix, names in (('SET', tables.sets), ('STRUCT', tables.structs), ('VARIANT', tables.variants)):
+    for prefix, names in (('SET', tables.sets), ('STRUCT', tables.structs),
+                          ('VARIANT', tables.variants)):
         out.append('enum { ' + ', '.join(f'{prefix}_{n}' for n in names) + ' };\n')
     out.append('const unsigned g_set_signal = SET_signal;\n\n')
     return ''.join(out + c_sets(tables) + c_structs(tables) + c_variants(tables) + c_calls(tables))
@@ -354,14 +363,16 @@ def make_strace(tables):
 def make_docs(tables):
     count = {s: sum(c.status == s for c in tables.calls) for s in STATUS}
     out = ['# System calls\n\n', f'<!-- {BANNER} -->\n\n',
-           f'Of the {len(tables.calls)} system calls of x86-64 Linux 6.x, Adyton serves {count["served"]}; '
-           f'{count["planned"]} are planned and answer `ENOSYS`; {count["refused"]} are refused by decision '
-           'with the errno given. A number that is not listed answers `ENOSYS`.\n\n']
+           f'Of the {len(tables.calls)} system calls of x86-64 Linux 6.x, Adyton serves '
+           f'{count["served"]}; {count["planned"]} are planned and answer `ENOSYS`; '
+           f'{count["refused"]} are refused by decision with the errno given. A number that is not '
+           'listed answers `ENOSYS`.\n\n']
     out.append('## Served\n\n')
-    served = [f'`{c.name}`' for c in sorted(tables.calls, key=lambda c: c.name) if c.status == 'served']
-    out.append(wrap(served) + '\n')
+    served = sorted(c.name for c in tables.calls if c.status == 'served')
+    out.append(wrap([f'`{name}`' for name in served]) + '\n')
     out.append('## Planned\n\n| Call | Number | Comes with |\n|---|---|---|\n')
-    out += [f'| `{c.name}` | {c.number} | {c.reason} |\n' for c in tables.calls if c.status == 'planned']
+    out += [f'| `{c.name}` | {c.number} | {c.reason} |\n'
+            for c in tables.calls if c.status == 'planned']
     out.append('\n## Refused\n\n| Call | Number | Errno | Why |\n|---|---|---|---|\n')
     out += [f'| `{c.name}` | {c.number} | `{c.errno}` | {c.reason} |\n'
             for c in tables.calls if c.status == 'refused']
@@ -380,13 +391,19 @@ def wrap(words, width=100):
 
 
 def write(path, text):
+    """Leaves an unchanged file alone, so that the build does not compile everything again."""
+    if os.path.exists(path):
+        with open(path, encoding='ascii') as f:
+            if f.read() == text:
+                return
     with open(path, 'w', encoding='ascii') as f:
         f.write(text)
 
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--tables', default=os.path.join(here, '..', 'kernel', 'syscall'))
     for name in ('header', 'dispatch', 'strace', 'docs', 'check', 'depfile'):
         p.add_argument('--' + name, metavar='FILE')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log and panic. Both format on the caller's stack, take no lock and end in target calls that are
- * safe with spinlocks held, so they work anywhere.
+ * The log and panic. Both format on the caller's stack, take no lock and end in target calls that
+ * are safe with spinlocks held, so they work anywhere.
  */
 #include <kernel/printk.h>
 #include <kernel/string.h>

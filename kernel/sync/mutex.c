@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutexes. A waiter spins a bounded while, because leaving the enclave costs more than most sections
- * last, then queues itself in a table of buckets hashed by the mutex's address and parks.
+ * Mutexes. A waiter spins a bounded while, because leaving the enclave costs more than most
+ * sections last, then queues itself in a table of buckets hashed by the mutex's address and parks.
  *
- * State 2 ("held and waited for") makes the unlocker look into the bucket. A waiter sets it with the
- * bucket's lock held, and the unlocker takes that lock before it looks for waiters, so none is missed.
- * The waiter's record lives on its stack and its task may end right after: the waiter therefore takes
- * the bucket's lock once more after it was woken, behind the waker's last use of both.
+ * State 2 ("held and waited for") makes the unlocker look into the bucket. A waiter sets it with
+ * the bucket's lock held, and the unlocker takes that lock before it looks for waiters, so none is
+ * missed. The waiter's record lives on its stack and its task may end right after: the waiter
+ * therefore takes the bucket's lock once more after it was woken, behind the waker's last use of
+ * both.
  *
  * Waiting does not use task->woken nor the task's waiters: a task may lock a mutex between
  * waiter_add() and task_block().

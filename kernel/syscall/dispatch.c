@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From the entry code to a call's handler. The plain path is one test, one bounds check and one
- * indirect call; tracing and statistics share the test. Results in the ERESTART range stay in RAX for
- * signal_deliver().
+ * indirect call; tracing and statistics share the test. Results in the ERESTART range stay in RAX
+ * for signal_deliver().
  *
  * Locking: none held; the handlers take their own. g_syscall_hooks is written at boot.
  */
@@ -52,8 +52,7 @@ static bool first_report(u32 nr)
 long syscall_unserved(const struct regs *r)
 {
     u32 nr = (u32)r->orig_rax;
-    const struct syscall_desc *desc =
-        nr < SYSCALL_COUNT ? &g_syscall_descs[clamp_index(nr)] : NULL;
+    const struct syscall_desc *desc = nr < SYSCALL_COUNT ? &g_syscall_descs[clamp_index(nr)] : NULL;
     int error = desc && desc->error ? desc->error : ENOSYS;
 
     if (g_log_level >= LOG_DEBUG && first_report(nr))

@@ -64,7 +64,7 @@ void syscall_count_trap(uintptr_t rip)
     __atomic_fetch_add(s ? &s->count : &g_trap_rest, 1, __ATOMIC_RELAXED);
 }
 
-/* ---- The report ----------------------------------------------------------------------------------- */
+/* ---- The report ----------------------------------------------------------------------------- */
 
 struct json {
     char *buf;
@@ -96,8 +96,8 @@ static void emit_calls(struct json *j)
         const char *name = nr < SYSCALL_COUNT ? g_syscall_descs[nr].name : NULL;
         if (!count)
             continue;
-        emit(j, "%s\n  \"%s\": {\"count\": %lu, \"ns\": %lu}", comma, name ? name : "unknown", count,
-             __atomic_load_n(&g_counters[nr].ns, __ATOMIC_RELAXED));
+        emit(j, "%s\n  \"%s\": {\"count\": %lu, \"ns\": %lu}", comma, name ? name : "unknown",
+             count, __atomic_load_n(&g_counters[nr].ns, __ATOMIC_RELAXED));
         comma = ",";
     }
     emit(j, "}");

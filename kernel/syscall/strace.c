@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * --strace: one line a call, as strace(1) writes it. Arguments are printed before the call up to the
- * first that the call fills, the rest after it: a call may change or unmap what its arguments point to.
- * The line is built on the kernel stack and logged whole when the call ends.
+ * --strace: one line a call, as strace(1) writes it. Arguments are printed before the call up to
+ * the first that the call fills, the rest after it: a call may change or unmap what its arguments
+ * point to. The line is built on the kernel stack and logged whole when the call ends.
  */
 #include <kernel/printk.h>
 #include <kernel/signal.h>
@@ -22,7 +22,7 @@ static const struct syscall_desc g_unknown = {
     .args = {[0 ... 5] = {.kind = KIND_HEX, .len = LEN_NONE, .width = 8}},
 };
 
-/* ---- The line ---------------------------------------------------------------------------------- */
+/* ---- The line ------------------------------------------------------------------------------- */
 
 void trace_puts(struct trace_line *l, const char *s)
 {
@@ -44,7 +44,7 @@ void trace_printf(struct trace_line *l, const char *fmt, ...)
     trace_puts(l, text);
 }
 
-/* ---- Results ------------------------------------------------------------------------------------- */
+/* ---- Results -------------------------------------------------------------------------------- */
 
 static const char *restart_text(long error)
 {
@@ -83,13 +83,14 @@ static void finish_line(struct trace *t, const char *result)
     size_t room = sizeof(l->text) - l->size;
     bool cut = room == RESULT_ROOM;
     int pad = RESULT_COLUMN - 2 - (int)l->size;
-    int n = snprintf(l->text + l->size, room, "%s)%*s = %s", cut ? "..." : "", max(pad, 0), "", result);
+    int n =
+        snprintf(l->text + l->size, room, "%s)%*s = %s", cut ? "..." : "", max(pad, 0), "", result);
 
     l->size += min((size_t)max(n, 0), room - 1);
     target_log(LOG_INFO, l->text, l->size);
 }
 
-/* ---- A call -------------------------------------------------------------------------------------- */
+/* ---- A call --------------------------------------------------------------------------------- */
 
 /* Prints arguments from t->next on; before the call, up to the first that the call fills. */
 static void print_args(struct trace *t, bool before, long result)

@@ -19,9 +19,9 @@ static const struct {
     const char *name;
     u8 bit;
 } g_classes[] = {
-    {"file", CLASS_FILE},     {"desc", CLASS_DESC},       {"memory", CLASS_MEMORY},
+    {"file", CLASS_FILE},       {"desc", CLASS_DESC},     {"memory", CLASS_MEMORY},
     {"process", CLASS_PROCESS}, {"signal", CLASS_SIGNAL}, {"network", CLASS_NETWORK},
-    {"net", CLASS_NETWORK},   {"ipc", CLASS_IPC},
+    {"net", CLASS_NETWORK},     {"ipc", CLASS_IPC},
 };
 
 bool strace_wants(unsigned nr)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values as strace(1) prints them, by the kinds of syscall_desc.h. Everything that a pointer leads to
- * is copied in piece by piece; what cannot be read prints as its address.
+ * Values as strace(1) prints them, by the kinds of syscall_desc.h. Everything that a pointer leads
+ * to is copied in piece by piece; what cannot be read prints as its address.
  */
 #include <kernel/printk.h>
 #include <kernel/signal.h>
@@ -37,7 +37,7 @@ static void print_address(struct trace_line *l, u64 v)
         trace_puts(l, "NULL");
 }
 
-/* ---- Names ----------------------------------------------------------------------------------------- */
+/* ---- Names ---------------------------------------------------------------------------------- */
 
 static void print_mask(struct trace_line *l, const struct flag_set *set, u64 v)
 {
@@ -114,8 +114,8 @@ static void print_sigset(struct trace_line *l, sigset64_t set)
 static void print_filemode(struct trace_line *l, u32 mode)
 {
     static const char *const names[16] = {
-        [S_IFIFO >> 12] = "S_IFIFO|", [S_IFCHR >> 12] = "S_IFCHR|", [S_IFDIR >> 12] = "S_IFDIR|",
-        [S_IFBLK >> 12] = "S_IFBLK|", [S_IFREG >> 12] = "S_IFREG|", [S_IFLNK >> 12] = "S_IFLNK|",
+        [S_IFIFO >> 12] = "S_IFIFO|",   [S_IFCHR >> 12] = "S_IFCHR|", [S_IFDIR >> 12] = "S_IFDIR|",
+        [S_IFBLK >> 12] = "S_IFBLK|",   [S_IFREG >> 12] = "S_IFREG|", [S_IFLNK >> 12] = "S_IFLNK|",
         [S_IFSOCK >> 12] = "S_IFSOCK|",
     };
     const char *type = names[(mode >> 12) & 15];
@@ -131,7 +131,7 @@ static void print_handler(struct trace_line *l, u64 v)
         trace_printf(l, "%#lx", v);
 }
 
-/* ---- Strings ----------------------------------------------------------------------------------------- */
+/* ---- Strings -------------------------------------------------------------------------------- */
 
 static void print_char(struct trace_line *l, u8 c, bool digit_follows)
 {
@@ -203,7 +203,7 @@ static void print_strings(struct trace_line *l, u64 addr)
     trace_puts(l, "]");
 }
 
-/* ---- Structures ---------------------------------------------------------------------------------------- */
+/* ---- Structures ----------------------------------------------------------------------------- */
 
 static void print_value(struct trace_line *l, unsigned kind, unsigned param, u64 v, unsigned width)
 {
@@ -316,7 +316,7 @@ static void print_struct_array(struct trace_line *l, u64 addr, unsigned index, u
     trace_puts(l, count > ARRAY_MAX ? ", ...]" : "]");
 }
 
-/* ---- Other pointers ------------------------------------------------------------------------------------ */
+/* ---- Other pointers ------------------------------------------------------------------------- */
 
 /* `limit`: bytes of data there are over all segments. */
 static void print_iov(struct trace_line *l, u64 addr, u64 count, u64 limit)
@@ -359,7 +359,7 @@ static void print_sigset_arg(struct trace_line *l, u64 addr)
         print_sigset(l, set);
 }
 
-/* ---- Arguments ----------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------ */
 
 /* The size or count that belongs to an argument. */
 static u64 length_of(const struct trace_call *call, const struct arg_desc *a)

@@ -57,7 +57,8 @@ struct trace_call {
     const u64 *args;
     long result;
 };
-void trace_arg(struct trace_line *l, const struct trace_call *call, const struct arg_desc *a, u64 value);
+void trace_arg(struct trace_line *l, const struct trace_call *call, const struct arg_desc *a,
+               u64 value);
 /* A variant argument's own type; any other argument's as it stands. */
 struct arg_desc trace_resolve(const struct trace_call *call, const struct arg_desc *a);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dispatch table, made from syscalls.tbl: a wrapper with the handler's own types for each call. */
+/* The dispatch table, made from syscalls.tbl: a wrapper with the handler's own types for each call.
+ */
 #include <kernel/syscall.h>
 
 #include "syscall_desc.h"

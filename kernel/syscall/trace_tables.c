@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What --strace knows, made from the three tables. Only data: names and offsets of the uAPI headers,
- * which cannot stand beside libc's, so this file is built the same way for the kernel and for tests.
+ * What --strace knows, made from the three tables. Only data: names and offsets of the uAPI
+ * headers, which cannot stand beside libc's, so this file is built the same way for the kernel and
+ * for tests.
  */
 #undef ADYTON_HOSTED
 #include <kernel/signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Copies to and from the program's memory (kernel/uaccess.h). The range check keeps every access
- * inside what programs may use, whatever they pass; within it, the exception table turns a fault that
- * mm_fault() cannot resolve into a short copy (arch/x86_64/usercopy.S).
+ * inside what programs may use, whatever they pass; within it, the exception table turns a fault
+ * that mm_fault() cannot resolve into a short copy (arch/x86_64/usercopy.S).
  */
 #include <kernel/uaccess.h>
 #include <layout.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel/alloc.h on libc's heap, so that ASan sees the kernel's objects one by one. Linked only when a
- * test does not bring the kernel's own allocator (mm/).
+ * kernel/alloc.h on libc's heap, so that ASan sees the kernel's objects one by one. Linked only
+ * when a test does not bring the kernel's own allocator (mm/).
  */
 #include "null.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel/time.h's clocks from the host, and no timers: linked only when a test does not bring time/.
+ * kernel/time.h's clocks from the host, and no timers: linked only when a test does not bring
+ * time/.
  */
 #include <kernel/target.h>
 #include <kernel/time.h>

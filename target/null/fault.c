@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exception table in a plain process: a fault at an address that __ex_table knows goes on at its
- * fixup, as trap_kernel() does it inside; any other goes to whoever handled faults before.
+ * The exception table in a plain process: a fault at an address that __ex_table knows goes on at
+ * its fixup, as trap_kernel() does it inside; any other goes to whoever handled faults before.
  */
 #include <signal.h>
 #include <stddef.h>

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- Memory: TARGET_READ, _WRITE and _EXEC are PROT_* ------------------------------------------------ */
+/* ---- Memory: TARGET_READ, _WRITE and _EXEC are PROT_* --------------------------------------- */
 
 int null_libc_map(uintptr_t va, size_t size, unsigned prot)
 {
@@ -33,7 +33,7 @@ int null_libc_unmap(uintptr_t va, size_t size)
     return munmap((void *)va, size) ? -ENOMEM : 0;
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------ */
+/* ---- Waiting -------------------------------------------------------------------------------- */
 
 int null_libc_event(void)
 {
@@ -75,7 +75,7 @@ void null_libc_yield(void)
     sched_yield();
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------------- */
+/* ---- Threads -------------------------------------------------------------------------------- */
 
 struct null_thread {
     pthread_t id;
@@ -112,7 +112,7 @@ void null_thread_join(struct null_thread *t)
     free(t);
 }
 
-/* ---- The rest -------------------------------------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------------------------------- */
 
 long null_libc_read(int fd, void *buf, size_t size)
 {

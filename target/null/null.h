@@ -57,8 +57,8 @@ void null_alloc_fail_after(u64 count);  /* kmalloc and kin, kpages_alloc */
 void null_commit_fail_after(u64 count); /* target_mem_commit, _commit_copy */
 
 /*
- * From here on a fault that the exception table knows goes on at its fixup, as inside. Called in each
- * test that passes bad addresses: cmocka takes the signals for itself before every test.
+ * From here on a fault that the exception table knows goes on at its fixup, as inside. Called in
+ * each test that passes bad addresses: cmocka takes the signals for itself before every test.
  */
 void null_catch_faults(void);
 

@@ -32,7 +32,7 @@ static const void *g_manifest_data, *g_rootfs_data;
 static size_t g_manifest_size;
 static u64 g_rootfs_size;
 
-/* ---- Tasks --------------------------------------------------------------------------------------- */
+/* ---- Tasks ---------------------------------------------------------------------------------- */
 
 static void thread_attach(struct task *t)
 {
@@ -60,7 +60,7 @@ struct task *current_task(void)
     return g_task;
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------------- */
 
 void null_commit_fail_after(u64 count)
 {
@@ -100,7 +100,7 @@ int target_mem_release(uintptr_t va, size_t page_count)
     return null_libc_unmap(va, page_count * PAGE_SIZE);
 }
 
-/* ---- Parking --------------------------------------------------------------------------------------- */
+/* ---- Parking -------------------------------------------------------------------------------- */
 
 void target_park(struct target_pollfd *fds, unsigned count, u64 deadline)
 {
@@ -141,7 +141,7 @@ void target_yield(void)
     null_libc_yield();
 }
 
-/* ---- Ends ------------------------------------------------------------------------------------------- */
+/* ---- Ends ----------------------------------------------------------------------------------- */
 
 void target_exit(int wait_status)
 {
@@ -168,7 +168,7 @@ void target_abort(const char *report)
     longjmp(*g_panic_to, 1);
 }
 
-/* ---- Host descriptors --------------------------------------------------------------------------------- */
+/* ---- Host descriptors ----------------------------------------------------------------------- */
 
 ssize_t target_host_read(int fd, void *buf, size_t size)
 {
@@ -201,7 +201,7 @@ int target_host_ioctl(int fd, unsigned request, void *arg, size_t size)
     return -ENOSYS;
 }
 
-/* ---- Time, processor ----------------------------------------------------------------------------------- */
+/* ---- Time, processor ------------------------------------------------------------------------ */
 
 int target_host_clock(u64 *realtime_ns, u64 *monotonic_ns)
 {
@@ -229,7 +229,7 @@ unsigned target_cpu_count(void)
     return 2;
 }
 
-/* ---- What it was started with ----------------------------------------------------------------------------- */
+/* ---- What it was started with --------------------------------------------------------------- */
 
 void null_manifest_set(const void *data, size_t size)
 {
@@ -271,7 +271,7 @@ ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t si
     return -ENOENT;
 }
 
-/* ---- Seeing inside ------------------------------------------------------------------------------------------ */
+/* ---- Seeing inside -------------------------------------------------------------------------- */
 
 void target_log(int level, const char *text, size_t size)
 {

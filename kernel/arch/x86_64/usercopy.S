@@ -27,7 +27,7 @@
 
 /* size_t user_copy(void *dst, const void *src, size_t size): bytes not copied. */
         FUNCTION user_copy
-        cmp     $192, %rdx
+        cmp     $32, %rdx               /* SGX2 processors have fast short rep movs */
         jae     4f
         mov     %edx, %ecx
         shr     $3, %ecx

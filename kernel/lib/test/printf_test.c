@@ -41,7 +41,8 @@ static void test_integers(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) {
         long v = values[i];
-        SAME("%d|%i|%u|%x|%X|%o", (int)v, (int)v, (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v);
+        SAME("%d|%i|%u|%x|%X|%o", (int)v, (int)v, (unsigned)v, (unsigned)v, (unsigned)v,
+             (unsigned)v);
         SAME("%ld|%lu|%lx|%#lx|%#lX|%#lo", v, (unsigned long)v, (unsigned long)v, (unsigned long)v,
              (unsigned long)v, (unsigned long)v);
         SAME("%lld|%jd|%zd|%td", (long long)v, (intmax_t)v, (ssize_t)v, (ptrdiff_t)v);

@@ -41,9 +41,9 @@ static void start(void)
 }
 
 /* Sizes around every border in string.c. */
-static const unsigned g_sizes[] = {0,  1,  2,  3,  4,  5,  7,   8,   9,   12,  15,  16,  17,  23, 24,
-                                   31, 32, 33, 48, 63, 64, 65,  100, 127, 128, 129, 191, 192, 255, 256,
-                                   257, 300, 511, 512, 700};
+static const unsigned g_sizes[] = {0,   1,   2,   3,   4,   5,   7,   8,   9,   12,  15,  16,
+                                   17,  23,  24,  31,  32,  33,  48,  63,  64,  65,  100, 127,
+                                   128, 129, 191, 192, 255, 256, 257, 300, 511, 512, 700};
 #define EACH_SIZE(n)                                                                               \
     for (unsigned s_ = 0, n; s_ < sizeof(g_sizes) / sizeof(*g_sizes) && (n = g_sizes[s_], 1); s_++)
 
@@ -68,7 +68,8 @@ static void test_memmove_overlaps(void **state)
     {
         for (int shift = -80; shift <= 80; shift++) {
             start();
-            assert_ptr_equal(k_memmove(g_ours + 600 + shift, g_ours + 600, n), g_ours + 600 + shift);
+            assert_ptr_equal(k_memmove(g_ours + 600 + shift, g_ours + 600, n),
+                             g_ours + 600 + shift);
             memmove(g_theirs + 600 + shift, g_theirs + 600, n);
             assert_memory_equal(g_ours, g_theirs, AREA);
         }
@@ -97,14 +98,15 @@ static int sign(int v)
 static void test_memcmp(void **state)
 {
     (void)state;
-    for (unsigned n = 0; n < 40; n++) {
+    for (unsigned n = 0; n < 100; n++) {
         start();
         assert_int_equal(k_memcmp(g_ours, g_theirs, n), 0);
         for (unsigned at = 0; at < n; at++) {
             for (int delta = -1; delta <= 1; delta += 2) {
                 start();
                 g_ours[at] = (unsigned char)(g_ours[at] + delta);
-                assert_int_equal(sign(k_memcmp(g_ours, g_theirs, n)), sign(memcmp(g_ours, g_theirs, n)));
+                assert_int_equal(sign(k_memcmp(g_ours, g_theirs, n)),
+                                 sign(memcmp(g_ours, g_theirs, n)));
             }
         }
     }
@@ -121,6 +123,13 @@ static void test_searches(void **state)
         assert_ptr_equal(k_strrchr(text, c), strrchr(text, c));
     }
     assert_null(k_memchr(text, 'a', 0));
+    for (unsigned n = 0; n < 40; n++) {
+        for (unsigned hit = 0; hit < 50; hit++) {
+            memset(g_ours, 0x80, 64);
+            g_ours[3 + hit] = 0x81;
+            assert_ptr_equal(k_memchr(g_ours + 3, 0x81, n), hit < n ? g_ours + 3 + hit : NULL);
+        }
+    }
     assert_ptr_equal(k_strstr(text, "needles"), strstr(text, "needles"));
     assert_ptr_equal(k_strstr(text, ""), text);
     assert_null(k_strstr(text, "needless"));
@@ -135,7 +144,13 @@ static void test_strings(void **state)
 
     (void)state;
     assert_int_equal(k_strlen(""), 0);
-    assert_int_equal(k_strlen("abcdefghijk"), 11);
+    for (unsigned n = 0; n < 40; n++) {
+        for (unsigned at = 0; at < 8; at++) {
+            memset(g_ours, 0x80, 64);
+            g_ours[at + n] = 0;
+            assert_int_equal(k_strlen((char *)g_ours + at), n);
+        }
+    }
     assert_int_equal(k_strnlen("abc", 2), 2);
     assert_int_equal(k_strnlen("abc", 9), 3);
     assert_int_equal(k_strcmp("abc", "abc"), 0);

@@ -41,10 +41,10 @@ static void test_unserved(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(strange); i++)
         assert_int_equal(CALL0(strange[i]), -ENOSYS);
-    assert_int_equal(CALL0(__NR_clone), -ENOSYS);   /* planned */
-    assert_int_equal(CALL0(__NR_reboot), -EPERM);   /* refused */
+    assert_int_equal(CALL0(__NR_clone), -ENOSYS); /* planned */
+    assert_int_equal(CALL0(__NR_reboot), -EPERM); /* refused */
     assert_int_equal(CALL0(__NR_pkey_alloc), -ENOSPC);
-    assert_int_equal(CALL0(__NR_close), -ENOSYS);   /* served, not in this partial build */
+    assert_int_equal(CALL0(__NR_close), -ENOSYS); /* served, not in this partial build */
 }
 
 static void test_logged_once(void **state)
@@ -87,8 +87,8 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_served),      cmocka_unit_test(test_numbers_are_32_bits),
-        cmocka_unit_test(test_unserved),    cmocka_unit_test(test_logged_once),
+        cmocka_unit_test(test_served),   cmocka_unit_test(test_numbers_are_32_bits),
+        cmocka_unit_test(test_unserved), cmocka_unit_test(test_logged_once),
         cmocka_unit_test(test_stats),
     };
 

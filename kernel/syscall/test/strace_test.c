@@ -105,8 +105,10 @@ static void test_buffers(void **state)
 static void test_structures(void **state)
 {
     struct __kernel_timespec ts = {1, 500};
-    struct ksigaction act = {.handler = 0x1000, .flags = SA_RESTART | SA_RESTORER,
-                             .restorer = 0x2000, .mask = sigmask(SIGINT) | sigmask(SIGTERM)};
+    struct ksigaction act = {.handler = 0x1000,
+                             .flags = SA_RESTART | SA_RESTORER,
+                             .restorer = 0x2000,
+                             .mask = sigmask(SIGINT) | sigmask(SIGTERM)};
     struct pollfd fds[] = {{3, POLLIN, 0}, {4, POLLIN | POLLOUT, POLLHUP}};
     struct new_utsname uts = {.sysname = "Linux", .nodename = "adyton"};
 
@@ -139,7 +141,8 @@ static void test_variants(void **state)
     call(__NR_fcntl, 3, F_GETFL, 99, 0, 0, 0);
     line_is("fcntl(3, F_GETFL) = 0");
     call(__NR_fcntl, 3, F_SETLK, P(&lock), 0, 0, 0);
-    line_is("fcntl(3, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=1, l_len=2, l_pid=0}) = 0");
+    line_is(
+        "fcntl(3, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=1, l_len=2, l_pid=0}) = 0");
     call(__NR_fcntl, 3, 77, 0x10, 0, 0, 0);
     line_is("fcntl(3, 77, 0x10) = 0");
 }
