@@ -48,7 +48,7 @@ struct futex_waiter {
 static struct bucket g_buckets[BUCKET_COUNT];
 
 /* Buckets start zeroed; the first locker of each makes its list. */
-static void bucket_lock(struct bucket *b)
+static void bucket_lock(struct bucket *b) ACQUIRES(&b->lock)
 {
     spin_lock(&b->lock);
     if (!b->waiters.next) {
@@ -142,7 +142,7 @@ static void waiter_queue(struct futex_waiter *w, const struct futex_key *key, u3
 }
 
 /* The bucket may change until its lock is held. */
-static struct bucket *waiter_bucket_lock(struct futex_waiter *w)
+static struct bucket *waiter_bucket_lock(struct futex_waiter *w) NO_LOCK_ANALYSIS
 {
     for (;;) {
         struct bucket *b = READ_ONCE(w->bucket);
@@ -155,7 +155,7 @@ static struct bucket *waiter_bucket_lock(struct futex_waiter *w)
 }
 
 /* Leaves the queue; true when a waker had taken it off. */
-static bool waiter_leave(struct futex_waiter *w)
+static bool waiter_leave(struct futex_waiter *w) NO_LOCK_ANALYSIS
 {
     struct bucket *b = waiter_bucket_lock(w);
     bool woken = w->woken;
@@ -217,14 +217,14 @@ static long do_wait(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 de
 
 /* ---- Requeue, WAKE_OP ------------------------------------------------------------------------------------- */
 
-static void lock_two(struct bucket *a, struct bucket *b)
+static void lock_two(struct bucket *a, struct bucket *b) NO_LOCK_ANALYSIS
 {
     bucket_lock(min(a, b));
     if (a != b)
         bucket_lock(max(a, b));
 }
 
-static void unlock_two(struct bucket *a, struct bucket *b)
+static void unlock_two(struct bucket *a, struct bucket *b) NO_LOCK_ANALYSIS
 {
     spin_unlock(&a->lock);
     if (a != b)
@@ -254,7 +254,7 @@ static int requeue_locked(struct bucket *from, const struct futex_key *key, stru
 
 /* `expected` NULL: FUTEX_REQUEUE. Returns how many were woken or moved. */
 static long do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int move,
-                       const u32 *expected)
+                       const u32 *expected) NO_LOCK_ANALYSIS
 {
     struct futex_key key, key2;
     struct bucket *a, *b;

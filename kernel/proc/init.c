@@ -57,18 +57,22 @@ static struct task *task_create(struct group *g, pid_t tid)
     return t;
 }
 
+/* Without its first process the enclave has nothing to do. */
+static void *must_have(void *p)
+{
+    if (!p)
+        panic("no memory for the first process: raise MemorySize");
+    return p;
+}
+
 struct task *task_create_first(void)
 {
-    struct group *g = group_create(FIRST_PID);
-    struct task *t = g ? task_create(g, FIRST_PID) : NULL;
+    struct group *g = must_have(group_create(FIRST_PID));
+    struct task *t = must_have(task_create(g, FIRST_PID));
 
-    if (!t)
-        panic("no memory for the first process: raise MemorySize");
-    t->sighand = sighand_create();
-    t->cred = cred_create_root();
-    t->files = files_create();
-    if (!t->sighand || !t->cred || !t->files)
-        panic("no memory for the first process: raise MemorySize");
+    t->sighand = must_have(sighand_create());
+    t->cred = must_have(cred_create_root());
+    t->files = must_have(files_create());
     ref_get(&g->ref); /* the table's; the first one is the task's */
     ref_get(&t->ref); /* the group's list's; the first one is the thread's own */
     list_add_tail(&g->tasks, &t->group_link);

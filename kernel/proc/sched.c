@@ -204,12 +204,13 @@ long sys_sched_setattr(pid_t pid, void __user *attr, unsigned flags)
 long sys_sched_getattr(pid_t pid, void __user *attr, unsigned size, unsigned flags)
 {
     const struct sched_state *s = sched_of(pid);
-    struct sched_attr a = {.size = min(size, (unsigned)sizeof(a))};
+    struct sched_attr a = {0};
 
     if (!attr || pid < 0 || size > PAGE_SIZE || size < SCHED_ATTR_SIZE_VER0 || flags)
         return -EINVAL;
     if (!s)
         return -ESRCH;
+    a.size = min(size, (unsigned)sizeof(a));
     a.sched_policy = (u32)s->policy;
     a.sched_flags = s->flags;
     a.sched_priority = (u32)s->priority;

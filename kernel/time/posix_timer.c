@@ -10,6 +10,7 @@
  * Locking: timers->lock guards the list and the fields that say so (timers.h).
  */
 #include <kernel/alloc.h>
+#include <kernel/printk.h>
 #include <kernel/syscall.h>
 #include <kernel/uaccess.h>
 #include "../signal/internal.h"
@@ -43,19 +44,27 @@ static void timer_put(struct posix_timer *t)
         kfree(t);
 }
 
+/* Drops a reference beside the caller's own. */
+static void timer_put_spare(struct posix_timer *t)
+{
+    bool last = ref_put(&t->ref);
+
+    ASSERT(!last);
+}
+
 /* Sets the ktimer; the armed ktimer owns a reference. Not under the lock. */
 static void timer_arm(struct posix_timer *t, u64 deadline)
 {
     ref_get(&t->ref);
     if (ktimer_cancel(&t->kt))
-        timer_put(t);
+        timer_put_spare(t);
     ktimer_set(&t->kt, clock_to_mono(t->kind, deadline));
 }
 
 static void timer_disarm(struct posix_timer *t)
 {
     if (ktimer_cancel(&t->kt))
-        timer_put(t);
+        timer_put_spare(t);
 }
 
 static struct posix_timer *timer_find(struct group_timers *gt, int id)
@@ -199,7 +208,7 @@ static struct posix_timer *timer_alloc(enum clock_kind kind, const struct sigeve
 
     if (!t)
         return NULL;
-    ref_init(&t->ref);
+    ref_init(&t->ref); /* the caller's */
     list_init(&t->link);
     ktimer_init(&t->kt, timer_expired);
     t->group = current->group;
@@ -211,8 +220,11 @@ static struct posix_timer *timer_alloc(enum clock_kind kind, const struct sigeve
     return t;
 }
 
-/* Each timer counts against RLIMIT_SIGPENDING, as its signal would. */
-static int timer_publish(struct group_timers *gt, struct posix_timer *t)
+/*
+ * Each timer counts against RLIMIT_SIGPENDING, as its signal would. `tell_id`: the program named no
+ * event, its signal carries the timer's number.
+ */
+static int timer_publish(struct group_timers *gt, struct posix_timer *t, bool tell_id)
 {
     u64 limit = rlimit(RLIMIT_SIGPENDING);
     int ret = -EAGAIN;
@@ -220,7 +232,10 @@ static int timer_publish(struct group_timers *gt, struct posix_timer *t)
     spin_lock(&gt->lock);
     if (gt->posix_count < limit && gt->next_id < INT32_MAX) {
         t->id = gt->next_id++;
+        if (tell_id)
+            t->value.sival_int = t->id;
         gt->posix_count++;
+        ref_get(&t->ref);
         list_add_tail(&gt->posix, &t->link);
         ret = 0;
     }
@@ -228,7 +243,7 @@ static int timer_publish(struct group_timers *gt, struct posix_timer *t)
     return ret;
 }
 
-/* Takes a timer off its process' list, once; the list's reference goes. */
+/* Takes a timer off its process' list, once; the list's reference goes, the caller's stays. */
 static bool timer_remove(struct group_timers *gt, struct posix_timer *t)
 {
     bool first;
@@ -245,7 +260,7 @@ static bool timer_remove(struct group_timers *gt, struct posix_timer *t)
     if (!first)
         return false;
     timer_disarm(t);
-    timer_put(t);
+    timer_put_spare(t);
     return true;
 }
 
@@ -295,18 +310,16 @@ long sys_timer_create(clockid_t clock, const struct sigevent __user *event, int 
     t = gt ? timer_alloc(kind, &ev) : NULL;
     if (!t)
         return -EAGAIN;
-    ret = timer_publish(gt, t);
+    ret = timer_publish(gt, t, !event);
     if (ret) {
         timer_put(t);
         return ret;
     }
-    if (!event)
-        t->value.sival_int = t->id;
-    if (put_user(t->id, id)) {
+    ret = put_user(t->id, id);
+    if (ret)
         (void)timer_remove(gt, t);
-        return -EFAULT;
-    }
-    return 0;
+    timer_put(t);
+    return ret;
 }
 
 long sys_timer_delete(int id)
