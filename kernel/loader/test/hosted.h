@@ -12,6 +12,6 @@
 void hosted_gs_install(void);
 
 /* Calls that came through the entry so far, and the last one's number and return address. */
-extern uint64_t hosted_calls, hosted_last_nr, hosted_last_rcx;
+extern __attribute__((visibility("hidden"))) uint64_t hosted_calls, hosted_last_nr, hosted_last_rcx;
 
 #endif
