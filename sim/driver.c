@@ -148,21 +148,22 @@ static int add_page(struct sgx_device *dev, const struct sgx_enclave_add_pages *
     return ret;
 }
 
-/* Opens the target for the copies of one ADD_PAGES; without a mapping they go to the side table. */
+/* Opens the pages' places for the copies of one ADD_PAGES (prot RW), or closes them again (0). */
 static void open_target(struct sgx_device *dev, uint64_t addr, uint64_t length, uint32_t prot)
 {
     sim_lock(dev);
+    if (prot != 0) {
+        sim_premap(dev, addr, addr + length);
+    }
     for (uint64_t a = addr; a < addr + length;) {
-        const struct sim_segment *seg = segment_find(dev, a);
+        const struct sim_segment *seg = segment_next(dev, a);
         uint64_t end = addr + length;
 
-        if (seg == NULL) {
-            a += SIM_PAGE_SIZE;
-            continue;
+        if (seg == NULL || seg->start >= end) {
+            break;
         }
-        if (seg->end < end) {
-            end = seg->end;
-        }
+        a = seg->start > a ? seg->start : a;
+        end = seg->end < end ? seg->end : end;
         hostmap_set(dev, a, end - a, prot);
         a = end;
     }

@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 /* What the driver finds at addr: -EFAULT if it never had the page. Lock held. */
 static int page_lookup(struct sgx_device *dev, uint64_t addr, uint32_t **entry)
@@ -196,8 +197,12 @@ int sim_ioc_modify(struct sgx_device *dev, void *arg)
 /* Frees the page's EPC and its content: the next access finds it missing. Lock held. */
 static void eremove(struct sgx_device *dev, uint64_t addr, uint32_t *entry)
 {
-    if ((*entry & EPCM_SIDE) == 0 && segment_find(dev, addr) != NULL) {
-        hostmap_revoke(dev, addr);
+    if ((*entry & EPCM_SIDE) != 0) {
+        void **slot = epcm_side_slot(dev, addr);
+
+        munmap(*slot, SIM_PAGE_SIZE);
+        *slot = NULL;
+    } else {
         hostmap_zero(addr);
     }
     sim_tcs_free(dev, addr);

@@ -158,7 +158,7 @@ static int store_content(struct sgx_device *dev, uint64_t addr, const void *page
 {
     void **slot;
 
-    if (segment_find(dev, addr) != NULL) {
+    if (sim_is_placed(dev, addr)) {
         return sim_copy((void *)addr, page, SIM_PAGE_SIZE);
     }
     slot = epcm_side_slot(dev, addr);

@@ -73,6 +73,25 @@ static bool is_enclu(uint64_t rip)
     return bytes_at(rip, op, sizeof(op)) && memcmp(op, SGX_ENCLU_OPCODE, sizeof(op)) == 0;
 }
 
+/*
+ * The exceptions that ENCLU raises on a CPU where SGX is off or unknown: #UD, #GP, and for some leaves
+ * #PF on their operands.
+ */
+static bool is_enclu_trap(const ucontext_t *uc)
+{
+    const greg_t *g = uc->uc_mcontext.gregs;
+
+    switch (g[REG_TRAPNO]) {
+    case SIM_UD:
+    case SIM_GP:
+        return is_enclu((uint64_t)g[REG_RIP]);
+    case SIM_PF:
+        return (g[REG_ERR] & SGX_PF_I) == 0 && is_enclu((uint64_t)g[REG_RIP]);
+    default:
+        return false;
+    }
+}
+
 static void leave_with(struct sim_thread *t, ucontext_t *uc, struct sim_sigframe *f,
                        const struct sim_fault *fault, const struct sim_regs *regs)
 {
@@ -162,15 +181,15 @@ void sim_enclave_exception(struct sim_thread *t, int sig, const siginfo_t *info,
     if (sig == SIGSYS && info->si_code == SYS_USER_DISPATCH) {
         regs.rip -= SYSCALL_SIZE;
         fault = sim_ud();
+    } else if (is_enclu_trap(uc)) {
+        emulate_enclu(t, uc, f, &regs);
+        return;
     } else if (vector == SIM_PF) {
         uint64_t addr = (uint64_t)uc->uc_mcontext.gregs[REG_CR2];
 
         if (sim_page_fault(t, uc, addr, access_kind(uc), &fault)) {
             return;
         }
-    } else if ((vector == SIM_GP || vector == SIM_UD) && is_enclu(regs.rip)) {
-        emulate_enclu(t, uc, f, &regs);
-        return;
     } else if (vector == SIM_DB) {
         uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)RFLAGS_TF;
         return;

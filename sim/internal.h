@@ -91,6 +91,7 @@ struct epcm_mid {
 struct sim_segment {
     uint64_t start, end;
     uint32_t prot; /* EPCM_R | EPCM_W | EPCM_X */
+    bool hidden;   /* ours, for pages added before the host maps them: nobody else sees it */
 };
 
 /* CPU-internal state of a TCS page: enclave code can never read or write it. */
@@ -226,7 +227,8 @@ struct sim_tcs *sim_tcs_find(struct sgx_device *dev, uint64_t addr);
 
 /* segment.c: lock held. */
 const struct sim_segment *segment_find(struct sgx_device *dev, uint64_t addr);
-int segment_set(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t prot);
+int segment_set(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t prot, bool hidden);
+const struct sim_segment *segment_next(struct sgx_device *dev, uint64_t addr); /* ends above addr */
 int segment_clear(struct sgx_device *dev, uint64_t start, uint64_t end);
 bool segment_covers(struct sgx_device *dev, uint64_t start, uint64_t end);
 
@@ -332,6 +334,8 @@ int sim_mmap(struct sgx_device *dev, void *addr, size_t size, int prot, int fixe
 int sim_munmap(struct sgx_device *dev, void *addr, size_t size);
 int sim_mprotect(struct sgx_device *dev, void *addr, size_t size, int prot);
 int sim_page_read(struct sgx_device *dev, uint64_t addr, void *out);
+void sim_premap(struct sgx_device *dev, uint64_t start, uint64_t end);
+bool sim_is_placed(struct sgx_device *dev, uint64_t addr); /* page contents live at addr itself */
 
 /* measure.c, sigstruct.c */
 struct sim_measure *measure_begin(const struct sgx_secs *secs);

@@ -120,29 +120,55 @@ int sim_page_read(struct sgx_device *dev, uint64_t addr, void *out)
     return 0;
 }
 
-/* Reserves the parts of the range that are not the device's yet. What is somebody else's stays. */
-static int reserve_gaps(struct sgx_device *dev, uint64_t start, uint64_t end)
+/* Maps, without access, what of the range is not the device's yet; `flags` say how to place it. */
+static int map_gaps(struct sgx_device *dev, uint64_t start, uint64_t end, int flags)
 {
     while (start < end) {
-        const struct sim_segment *seg = segment_find(dev, start);
-        uint64_t stop = end;
+        const struct sim_segment *next = segment_next(dev, start);
+        uint64_t stop = next != NULL && next->start < end ? next->start : end;
 
-        if (seg != NULL) {
-            start = seg->end;
+        if (next != NULL && next->start <= start) {
+            start = next->end;
             continue;
         }
-        for (size_t i = 0; i < dev->seg_count; i++) {
-            if (dev->segs[i].start > start && dev->segs[i].start < stop) {
-                stop = dev->segs[i].start;
-            }
-        }
-        if (mmap((void *)start, stop - start, PROT_NONE, MAP_FLAGS | MAP_FIXED, -1, 0) ==
-            MAP_FAILED) {
+        if (mmap((void *)start, stop - start, PROT_NONE, MAP_FLAGS | flags, -1, 0) == MAP_FAILED) {
             return -errno;
         }
         start = stop;
     }
     return 0;
+}
+
+bool sim_is_placed(struct sgx_device *dev, uint64_t addr)
+{
+    const struct sim_segment *next = segment_next(dev, addr);
+
+    return next != NULL && next->start <= addr;
+}
+
+/*
+ * Pages are about to be added where the host has not mapped yet: takes their place if it is free, so
+ * that their contents need no second copy. If somebody has it (a reservation that the host will map
+ * over), they go to the side table.
+ */
+void sim_premap(struct sgx_device *dev, uint64_t start, uint64_t end)
+{
+    const struct sim_segment *next;
+
+    if (sim_is_placed(dev, start) || (start & SIM_PAGE_MASK) != 0) {
+        return;
+    }
+    next = segment_next(dev, start);
+    if (next != NULL && next->start < end) {
+        end = next->start;
+    }
+    if (mmap((void *)start, end - start, PROT_NONE, MAP_FLAGS | MAP_FIXED_NOREPLACE, -1, 0) ==
+        MAP_FAILED) {
+        return;
+    }
+    if (segment_set(dev, start, end, 0, true) != 0) {
+        munmap((void *)start, end - start);
+    }
 }
 
 static uint32_t prot_bits(int prot)
@@ -157,7 +183,7 @@ static int change_range(struct sgx_device *dev, uint64_t start, uint64_t end, ui
 
     if (ret == 0) {
         forget_host_bits(dev, start, end);
-        ret = segment_set(dev, start, end, prot);
+        ret = segment_set(dev, start, end, prot, false);
     }
     return ret;
 }
@@ -169,7 +195,7 @@ static int mmap_locked(struct sgx_device *dev, uint64_t start, uint64_t end, uin
     if (ret != 0) {
         return ret;
     }
-    ret = reserve_gaps(dev, start, end);
+    ret = map_gaps(dev, start, end, MAP_FIXED);
     if (ret != 0) {
         return ret;
     }

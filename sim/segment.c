@@ -2,7 +2,8 @@
 /*
  * The pieces of a device's mapping with the permissions that mmap and mprotect gave them: what the
  * VMAs of a real driver would be. A sorted array of disjoint ranges; neighbours with equal
- * permissions are one. All under the device lock. segment_find() is vector-free.
+ * permissions are one. Hidden ones hold the contents of pages added before the host maps them; only
+ * segment_next() shows them. All under the device lock. segment_find() is vector-free.
  */
 #include "internal.h"
 
@@ -31,7 +32,15 @@ const struct sim_segment *segment_find(struct sgx_device *dev, uint64_t addr)
 {
     size_t i = segment_index(dev, addr);
 
-    return i < dev->seg_count && dev->segs[i].start <= addr ? &dev->segs[i] : NULL;
+    return i < dev->seg_count && dev->segs[i].start <= addr && !dev->segs[i].hidden ? &dev->segs[i]
+                                                                                   : NULL;
+}
+
+const struct sim_segment *segment_next(struct sgx_device *dev, uint64_t addr)
+{
+    size_t i = segment_index(dev, addr);
+
+    return i < dev->seg_count ? &dev->segs[i] : NULL;
 }
 
 bool segment_covers(struct sgx_device *dev, uint64_t start, uint64_t end)
@@ -115,13 +124,14 @@ int segment_clear(struct sgx_device *dev, uint64_t start, uint64_t end)
 static void segment_merge(struct sgx_device *dev, size_t at)
 {
     if (at + 1 < dev->seg_count && dev->segs[at].end == dev->segs[at + 1].start &&
-        dev->segs[at].prot == dev->segs[at + 1].prot) {
+        dev->segs[at].prot == dev->segs[at + 1].prot &&
+        dev->segs[at].hidden == dev->segs[at + 1].hidden) {
         dev->segs[at].end = dev->segs[at + 1].end;
         segment_erase(dev, at + 1);
     }
 }
 
-int segment_set(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t prot)
+int segment_set(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t prot, bool hidden)
 {
     int ret = segment_room(dev, 3);
     size_t at;
@@ -134,7 +144,8 @@ int segment_set(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t p
         return ret;
     }
     at = segment_index(dev, start);
-    segment_insert(dev, at, (struct sim_segment){.start = start, .end = end, .prot = prot});
+    segment_insert(dev, at, (struct sim_segment){
+                                .start = start, .end = end, .prot = prot, .hidden = hidden});
     segment_merge(dev, at);
     if (at > 0) {
         segment_merge(dev, at - 1);

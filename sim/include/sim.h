@@ -21,8 +21,7 @@ const char *sim_isolation(void);
 /*
  * Makes every ADD_PAGES, RESTRICT_PERMISSIONS, MODIFY_TYPES and REMOVE_PAGES stop after `pages`
  * pages, as the driver does when a signal is pending or a page is being reclaimed: ADD_PAGES returns
- * -EINTR when nothing was done and 0 with a short count otherwise, the others -EAGAIN with a
- * short count. 0 turns it off.
+ * 0 with a short count, the others -EAGAIN with a short count. 0 turns it off.
  */
 void sim_set_early_stop(struct sgx_device *dev, size_t pages);
 
@@ -43,7 +42,7 @@ void sim_test_disable(enum sim_feature feature, int disabled);
 /* For tests: the address at which this device's ENCLU stub was patched, 0 if none was. */
 uint64_t sim_stub_address(struct sgx_device *dev);
 
-/* The page sim_enter()'s ENCLU stands at: what a signal handler sees as RIP after an AEX. */
+/* Where enter's ENCLU stands: what a signal handler sees as RIP and RCX after an AEX. */
 extern const char sim_aep[];
 
 /*

@@ -150,6 +150,8 @@ routine r_sse_fault
         psrld   $25, %xmm1
         pslld   $23, %xmm1
         divss   %xmm0, %xmm1
+        movl    $0x1f80, (%rsp)
+        ldmxcsr (%rsp)
         add     $16, %rsp
         ret
 routine r_trap_flag
@@ -339,6 +341,8 @@ test_enter_asm:
         mov     64(%rsp), %rax
         push    56(%rsp)
         call    *%rax
+        pushq   $2              /* an AEX leaves AC and DF as the enclave had them */
+        popfq
         add     $8, %rsp
         pop     %r15
         pop     %r14

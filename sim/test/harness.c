@@ -156,7 +156,7 @@ static void log_begin(const struct sgx_secs *secs)
     EVP_DigestUpdate(g_log.ctx, record, sizeof(record));
 }
 
-static void add(struct test_enclave *e, uint64_t offset, const void *page, uint64_t flags)
+void test_add_logged(struct test_enclave *e, uint64_t offset, const void *page, uint64_t flags)
 {
     assert_int_equal(test_add(e, offset, page, flags, 1), 0);
     log_page(offset, page, flags);
@@ -175,12 +175,12 @@ static void add_thread(struct test_enclave *e, uint64_t i)
     uint64_t area[TEST_PAGE / 8] = {e->base + TEST_STACK(i) + TEST_PAGE,
                                     e->base + TEST_STACK2(i) + TEST_PAGE};
 
-    add(e, TEST_TCS(i), &tcs, SGX_SECINFO_PT(SGX_PT_TCS));
-    add(e, TEST_SSA(i), zero, SECINFO_REG(PERM_RW));
-    add(e, TEST_SSA(i) + TEST_PAGE, zero, SECINFO_REG(PERM_RW));
-    add(e, TEST_THREAD(i), area, SECINFO_REG(PERM_RW));
-    add(e, TEST_STACK(i), zero, SECINFO_REG(PERM_RW));
-    add(e, TEST_STACK2(i), zero, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_TCS(i), &tcs, SGX_SECINFO_PT(SGX_PT_TCS));
+    test_add_logged(e, TEST_SSA(i), zero, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_SSA(i) + TEST_PAGE, zero, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_THREAD(i), area, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_STACK(i), zero, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_STACK2(i), zero, SECINFO_REG(PERM_RW));
 }
 
 static void map_range(struct test_enclave *e, uint64_t from, uint64_t to, int prot)
@@ -206,9 +206,9 @@ static void add_all(struct test_enclave *e)
     log_begin(&e->secs);
     add_thread(e, 0);
     add_thread(e, 1);
-    add(e, TEST_DATA, zero, SECINFO_REG(PERM_RW));
+    test_add_logged(e, TEST_DATA, zero, SECINFO_REG(PERM_RW));
     for (const char *p = enclave_start; p < enclave_end; p += TEST_PAGE) {
-        add(e, TEST_CODE + (uint64_t)(p - enclave_start), p, SECINFO_REG(PERM_RX));
+        test_add_logged(e, TEST_CODE + (uint64_t)(p - enclave_start), p, SECINFO_REG(PERM_RX));
     }
 }
 
@@ -270,6 +270,7 @@ void test_close(struct test_enclave *e)
 {
     test_ops->thread_stop(e->dev);
     test_ops->close(e->dev);
+    e->dev = NULL;
 }
 
 uint64_t test_code(const struct test_enclave *e, const void *routine)
@@ -394,4 +395,19 @@ struct sgx_counters test_counters(struct test_enclave *e)
 
     test_ops->counters(e->dev, &c);
     return c;
+}
+
+/* A failed test does not come back here: what it left open is closed by the next one. */
+void test_run_case(void **state)
+{
+    static struct test_enclave *left;
+    const struct test_case *c = *state;
+
+    if (left != NULL && left->dev != NULL) {
+        test_close(left);
+    }
+    left = c->enclave;
+    test_build(c->enclave, c->options);
+    c->run(NULL);
+    test_close(c->enclave);
 }

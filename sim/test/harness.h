@@ -61,6 +61,8 @@ void test_build(struct test_enclave *e, const struct test_options *options);
 void test_close(struct test_enclave *e);
 void test_init(struct test_enclave *e);
 int test_add(struct test_enclave *e, uint64_t offset, const void *page, uint64_t flags, int measure);
+/* Must succeed, measured, and goes into test_measurement(). */
+void test_add_logged(struct test_enclave *e, uint64_t offset, const void *page, uint64_t flags);
 void test_sign(const struct test_enclave *e, struct sgx_sigstruct *sig);
 void test_resign(struct sgx_sigstruct *sig);
 void test_measurement(struct test_enclave *e, uint8_t out[32]);
@@ -93,6 +95,24 @@ int test_leaf(struct test_enclave *e, int raw, struct enclu_args *args);
 uint64_t test_secinfo(struct test_enclave *e, uint64_t flags);
 uint64_t test_accept(struct test_enclave *e, uint64_t addr, uint64_t flags);
 struct sgx_counters test_counters(struct test_enclave *e);
+
+/*
+ * A test with its own enclave, built inside the test: cmocka takes over SIGSEGV between a setup and
+ * its test.
+ */
+struct test_case {
+    void (*run)(void **state);
+    struct test_enclave *enclave;
+    const struct test_options *options;
+};
+
+void test_run_case(void **state);
+
+#define TEST_CASE(f, e, o)                                                                         \
+    {                                                                                              \
+        .name = #f, .test_func = test_run_case,                                                    \
+        .initial_state = &(struct test_case){.run = f, .enclave = e, .options = o}                 \
+    }
 
 #define DECLARE_ROUTINE(name) extern const char name[]
 DECLARE_ROUTINE(enclave_start);
