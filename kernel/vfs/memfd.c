@@ -44,21 +44,26 @@ static struct file *memfd_open(const char *name, unsigned flags)
     return file_create_on(inode, name, O_RDWR | O_LARGEFILE);
 }
 
-/* Copies the name in behind its prefix. 0, -EFAULT, or -EINVAL when it is too long. */
-static int memfd_name(char *buf, size_t size, const char __user *uname)
+#define MFD_PREFIX "/memfd:"
+#define MFD_SUFFIX " (deleted)"
+#define MFD_NAME_SIZE (sizeof(MFD_PREFIX) + MFD_NAME_MAX + sizeof(MFD_SUFFIX))
+
+/* The name as /proc/self/fd shows it. 0, -EFAULT, or -EINVAL when it is too long. */
+static int memfd_name(char buf[MFD_NAME_SIZE], const char __user *uname)
 {
-    size_t prefix = strlcpy_k(buf, "memfd:", size);
+    size_t prefix = strlcpy_k(buf, MFD_PREFIX, MFD_NAME_SIZE);
     ssize_t n = strncpy_from_user(buf + prefix, uname, MFD_NAME_MAX + 1);
 
-    if (n == -ENAMETOOLONG)
-        return -EINVAL;
-    return n < 0 ? (int)n : 0;
+    if (n < 0)
+        return n == -ENAMETOOLONG ? -EINVAL : (int)n;
+    (void)strlcpy_k(buf + prefix + n, MFD_SUFFIX, sizeof(MFD_SUFFIX));
+    return 0;
 }
 
 /* Huge pages (MFD_HUGETLB) are refused as by a kernel without hugetlbfs. */
 long sys_memfd_create(const char __user *uname, unsigned flags)
 {
-    char name[sizeof("memfd:") + MFD_NAME_MAX];
+    char name[MFD_NAME_SIZE];
     struct file *f;
     int err;
 
@@ -66,7 +71,7 @@ long sys_memfd_create(const char __user *uname, unsigned flags)
         return -EINVAL;
     if ((flags & MFD_EXEC) && (flags & MFD_NOEXEC_SEAL))
         return -EINVAL;
-    err = memfd_name(name, sizeof(name), uname);
+    err = memfd_name(name, uname);
     if (err)
         return err;
     f = memfd_open(name, flags);
