@@ -4,8 +4,9 @@
  *
  * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
  * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges
- * above IDLE_MAX, and everything while less than an eighth of MemorySize is left, are released
- * instead. MADV_FREE does the same, which Linux allows it to do at any time.
+ * above IDLE_MAX, what would make more than a quarter of MemorySize idle, and everything while less
+ * than an eighth is left, are released instead. MADV_FREE does the same, which Linux allows it to do
+ * at any time.
  */
 #include "internal.h"
 #include <syscalls.gen.h>
@@ -14,15 +15,7 @@
 
 #define IDLE_MAX 1024u /* pages: 4 MiB */
 
-/* ---- Dropping content
- * ------------------------------------------------------------------------------------ */
-
-static bool keep_idle(u64 pages)
-{
-    struct mm_stats s;
-    mm_stats(&s);
-    return pages <= IDLE_MAX && budget_available() > s.limit_pages / 8;
-}
+/* ---- Dropping content ----------------------------------------------------------------------- */
 
 /* Zeroes a present, writable run in place. */
 static void idle_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
@@ -61,7 +54,7 @@ int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
         int err = 0;
         if (!(state & PS_PRESENT))
             continue;
-        if (vma_anonymous(v) && (state & rw) == rw && keep_idle(pages))
+        if (vma_anonymous(v) && (state & rw) == rw && pages <= IDLE_MAX && budget_keeps_idle(pages))
             idle_run(mm, va, next, state);
         else
             err = release_run(mm, va, next, state);
@@ -97,8 +90,7 @@ static int advise_remove(struct mm *mm, struct vma *v, uintptr_t start, uintptr_
     return vma_anonymous(v) ? range_discard(mm, v, start, end) : -EOPNOTSUPP;
 }
 
-/* ---- Getting pages in
- * ---------------------------------------------------------------------------------------- */
+/* ---- Getting pages in ----------------------------------------------------------------------- */
 
 static int populate_error(int err)
 {

@@ -26,6 +26,7 @@ static u64 g_limit, g_reserve;            /* set once */
 static u64 g_committed, g_kernel, g_free; /* atomic */
 static u64 g_peak;                        /* atomic, of committed minus free */
 static u64 g_commits;                     /* atomic */
+static u64 g_resident;                    /* atomic: the sum of all mm->rss */
 
 static mutex_t g_reclaim_lock = MUTEX_INIT("mm_reclaim");
 static spinlock_t g_free_lock = SPINLOCK_INIT("mm_free");
@@ -75,8 +76,7 @@ void budget_give(u64 pages, enum budget_user who)
         __atomic_fetch_sub(&g_kernel, pages, __ATOMIC_RELAXED);
 }
 
-/* ---- Free pages
- * ----------------------------------------------------------------------------------- */
+/* ---- Free pages ----------------------------------------------------------------------------- */
 
 bool free_may_keep(u64 pages)
 {
@@ -183,22 +183,47 @@ int budget_take(u64 pages, enum budget_user who)
     return budget_try(pages, who) ? 0 : -ENOMEM;
 }
 
+/* Committed pages that nobody uses. */
+static u64 unused_pages(void)
+{
+    return min(load(&g_free) + kpage_free_count(), load(&g_committed));
+}
+
 u64 budget_available(void)
 {
-    u64 used = load(&g_committed), kept = load(&g_free), limit = g_limit - g_reserve;
-    used -= min(kept, used);
+    u64 used = load(&g_committed) - unused_pages(), limit = g_limit - g_reserve;
     return used < limit ? limit - used : 0;
+}
+
+bool budget_fits(u64 pages)
+{
+    u64 available = budget_available();
+    if (pages > available && pages < g_limit)
+        (void)vfs_shrink(pages - available);
+    return pages <= budget_available();
+}
+
+bool budget_keeps_idle(u64 pages)
+{
+    u64 owned = load(&g_committed) - min(load(&g_free) + load(&g_kernel), load(&g_committed));
+    u64 idle = owned - min(load(&g_resident), owned);
+    return idle + pages <= g_limit / 4 && budget_available() > g_limit / 8;
+}
+
+void budget_resident(s64 pages)
+{
+    __atomic_fetch_add(&g_resident, (u64)pages, __ATOMIC_RELAXED);
 }
 
 void mm_stats(struct mm_stats *out)
 {
-    u64 committed = load(&g_committed), kept = load(&g_free);
+    u64 committed = load(&g_committed), unused = unused_pages();
     *out = (struct mm_stats){
         .limit_pages = g_limit,
-        .used_pages = committed - min(kept, committed),
+        .used_pages = committed - unused,
         .used_peak = load(&g_peak),
-        .free_pages = kept,
-        .kernel_pages = load(&g_kernel),
+        .free_pages = unused,
+        .kernel_pages = load(&g_kernel) - min(kpage_free_count(), load(&g_kernel)),
         .faults = mm_fault_count(),
         .commits = load(&g_commits),
     };

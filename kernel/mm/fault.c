@@ -25,8 +25,7 @@ u64 mm_fault_count(void)
     return __atomic_load_n(&g_faults, __ATOMIC_RELAXED);
 }
 
-/* ---- Anonymous memory
- * ---------------------------------------------------------------------------------- */
+/* ---- Anonymous memory ----------------------------------------------------------------------- */
 
 /* The window around `addr` to commit: aligned on its size, absent pages of the VMA only. */
 static void window(const struct vma *v, uintptr_t addr, u64 pages, uintptr_t *start, uintptr_t *end)
@@ -66,8 +65,7 @@ static int fault_anonymous(struct mm *mm, struct vma *v, uintptr_t addr)
     return err;
 }
 
-/* ---- Private file pages
- * ---------------------------------------------------------------------------------- */
+/* ---- Private file pages --------------------------------------------------------------------- */
 
 static int file_page_install(struct mm *mm, struct vma *v, uintptr_t va, void *bounce)
 {
@@ -121,8 +119,7 @@ static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr)
     return true;
 }
 
-/* ---- The decision
- * ------------------------------------------------------------------------------------------ */
+/* ---- The decision --------------------------------------------------------------------------- */
 
 static bool access_allowed(unsigned vm_flags, unsigned access)
 {
@@ -205,8 +202,7 @@ bool mm_page_known(uintptr_t addr, unsigned access)
     return (state & PS_PRESENT) && (state & vma_prot(access)) == vma_prot(access);
 }
 
-/* ---- Before the touch
- * ------------------------------------------------------------------------------------------ */
+/* ---- Before the touch ----------------------------------------------------------------------- */
 
 /* The end of what one step of mm_populate() made present, or -errno. */
 static long populate_step(struct mm *mm, uintptr_t addr, uintptr_t end, unsigned access)

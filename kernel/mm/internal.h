@@ -68,6 +68,13 @@ void budget_give(u64 pages, enum budget_user who);
 /* Pages that programs could still get, free ones included. */
 u64 budget_available(void);
 
+/* Whether a promise of `pages` can be kept as things are, with what the VFS can give back. */
+bool budget_fits(u64 pages);
+/* Whether that many more pages may stay accepted after their content was dropped. */
+bool budget_keeps_idle(u64 pages);
+/* Counts pages that programs have in use, over all address spaces. */
+void budget_resident(s64 pages);
+
 /* Present pages [start, end) with one state become free; the caller owned them. */
 void free_put(uintptr_t start, uintptr_t end);
 /* Takes the free pages [start, end) (all of one state); false when a trimmer was faster. */
@@ -91,8 +98,7 @@ int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot);
 /* Present pages of one state become absent. -ENOMEM: unchanged. */
 int pages_release(uintptr_t start, uintptr_t end);
 
-/* ---- Kernel pages (kpage.c)
- * ---------------------------------------------------------------------- */
+/* ---- Kernel pages (kpage.c) ----------------------------------------------------------------- */
 
 enum kpage_kind { KPAGE_NONE, KPAGE_FREE, KPAGE_HOLE, KPAGE_RUN, KPAGE_SLAB, KPAGE_SLAB_TAIL };
 
@@ -114,10 +120,9 @@ struct kpage *kpage_of(const void *p); /* NULL outside the kernel's zone */
 void *kpage_address(const struct kpage *kp);
 /* Gives up to `pages` free kernel pages back to the host; returns how many. */
 u64 kpage_trim(u64 pages);
-u64 kpage_committed(void);
+u64 kpage_free_count(void); /* committed but unused */
 
-/* ---- VMAs (vma.c); all with mm->lock held
- * ----------------------------------------------------------- */
+/* ---- VMAs (vma.c); all with mm->lock held --------------------------------------------------- */
 
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define MAX_MAP_COUNT   65530u
@@ -181,8 +186,7 @@ static inline u64 vma_pgoff(const struct vma *v, uintptr_t addr)
     return v->pgoff + ((addr - v->start) >> PAGE_SHIFT);
 }
 
-/* ---- Pages of a mapping (range.c); mm->lock held
- * -------------------------------------------------- */
+/* ---- Pages of a mapping (range.c); mm->lock held -------------------------------------------- */
 
 /*
  * Nothing may be mapped in [start, end). Free pages there become the new mapping's, zeroed, when it
@@ -209,8 +213,7 @@ int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 u64 range_resident(uintptr_t start, uintptr_t end);
 void mm_rss_add(struct mm *mm, s64 pages);
 
-/* ---- Mapping and unmapping (map.c, unmap.c)
- * ---------------------------------------------------------- */
+/* ---- Mapping and unmapping (map.c, unmap.c) ------------------------------------------------- */
 
 int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dead)
     REQUIRES(&mm->lock);
@@ -238,8 +241,7 @@ int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, unsigned access);
  */
 int fault_page(struct mm *mm, struct vma *v, uintptr_t addr);
 
-/* ---- Shared objects and file users (shared.c)
- * --------------------------------------------------------- */
+/* ---- Shared objects and file users (shared.c) ----------------------------------------------- */
 
 /*
  * Registers a new VMA with its object: its file's, or a new one of anonymous shared memory. Private

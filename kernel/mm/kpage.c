@@ -20,7 +20,7 @@
 #define POOL_END        KHEAP_END
 
 #define KPAGES_PER_META (PAGE_SIZE / sizeof(struct kpage))
-#define GROW_BATCH      32u /* pages committed at once */
+#define GROW_BATCH      8u /* pages committed at once; more would save no transition */
 #define EXACT_BINS      32u
 #define BIN_COUNT       64u
 
@@ -37,7 +37,7 @@ static spinlock_t g_kpage_lock = SPINLOCK_INIT("kpage");
 static struct bins g_free_bins GUARDED_BY(&g_kpage_lock);
 static struct bins g_hole_bins GUARDED_BY(&g_kpage_lock);
 static size_t g_pool_count; /* pages with descriptors; written under g_kpage_lock */
-static u64 g_kpage_committed GUARDED_BY(&g_kpage_lock);
+static u64 g_kpage_free; /* committed pages in the bins; written under g_kpage_lock */
 
 static struct kpage *const g_kpages = (struct kpage *)META_START;
 
@@ -88,6 +88,8 @@ static bool kpage_readable(const struct kpage *kp)
 static void bin_insert(struct bins *bins, struct kpage *kp, size_t count, enum kpage_kind kind,
                        bool zero) REQUIRES(&g_kpage_lock)
 {
+    if (kind == KPAGE_FREE)
+        WRITE_ONCE(g_kpage_free, g_kpage_free + count);
     if (kpage_readable(kp - 1) && kp[-1].kind == kind) {
         struct kpage *prev = kp - kp[-1].count;
         bin_remove(bins, prev);
@@ -132,6 +134,8 @@ static void bin_take(struct bins *bins, struct kpage *kp, size_t count) REQUIRES
     enum kpage_kind kind = kp->kind;
     bin_remove(bins, kp);
     run_mark(kp, count, KPAGE_RUN);
+    if (kind == KPAGE_FREE)
+        WRITE_ONCE(g_kpage_free, g_kpage_free - whole);
     if (whole > count)
         bin_insert(bins, kp + count, whole - count, kind, kp->class);
 }
@@ -198,8 +202,6 @@ static int hole_commit(struct kpage *kp, size_t count)
             budget_give(count, BUDGET_KERNEL);
     }
     spin_lock(&g_kpage_lock);
-    if (!err)
-        g_kpage_committed += count;
     bin_insert(err ? &g_hole_bins : &g_free_bins, kp, count, err ? KPAGE_HOLE : KPAGE_FREE, true);
     spin_unlock(&g_kpage_lock);
     return err;
@@ -274,12 +276,9 @@ void kpages_free(void *p, size_t count)
     spin_unlock(&g_kpage_lock);
 }
 
-u64 kpage_committed(void)
+u64 kpage_free_count(void)
 {
-    spin_lock(&g_kpage_lock);
-    u64 n = g_kpage_committed;
-    spin_unlock(&g_kpage_lock);
-    return n;
+    return READ_ONCE(g_kpage_free);
 }
 
 /* Takes up to `want` pages from the largest free run. */
@@ -313,8 +312,6 @@ u64 kpage_trim(u64 pages)
             done += count;
         }
         spin_lock(&g_kpage_lock);
-        if (!err)
-            g_kpage_committed -= count;
         bin_insert(err ? &g_free_bins : &g_hole_bins, kp, count, err ? KPAGE_FREE : KPAGE_HOLE,
                    false);
         spin_unlock(&g_kpage_lock);

@@ -40,8 +40,7 @@ bool map_wx_forbidden(unsigned vm_flags)
            manifest_flag(MANIFEST_FORBID_WX);
 }
 
-/* ---- Limits
- * ------------------------------------------------------------------------------------------ */
+/* ---- Limits --------------------------------------------------------------------------------- */
 
 int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages)
 {
@@ -52,7 +51,7 @@ int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages)
     limit = rlimit(RLIMIT_DATA) >> PAGE_SHIFT;
     if (data && (pages > limit || mm->data_vm > limit - pages))
         return -ENOMEM;
-    if ((vm_flags & VM_WRITE) && !(vm_flags & VM_NORESERVE) && pages > budget_available())
+    if ((vm_flags & VM_WRITE) && !(vm_flags & VM_NORESERVE) && !budget_fits(pages))
         return -ENOMEM;
     return 0;
 }
@@ -65,8 +64,7 @@ int map_may_lock(const struct mm *mm, u64 pages)
     return -EAGAIN;
 }
 
-/* ---- Addresses
- * --------------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------ */
 
 bool map_range_owned(uintptr_t start, uintptr_t end)
 {
@@ -110,8 +108,7 @@ uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
     return addr ? addr : choose_in(mm, size, mm->mmap_base, USER_END, anonymous);
 }
 
-/* ---- One request
- * --------------------------------------------------------------------------------------- */
+/* ---- One request ---------------------------------------------------------------------------- */
 
 struct map_request {
     uintptr_t addr;
@@ -361,8 +358,7 @@ long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned 
     return map_request(mm, &r);
 }
 
-/* ---- The kernel's own mappings
- * ------------------------------------------------------------------------ */
+/* ---- The kernel's own mappings -------------------------------------------------------------- */
 
 /* The free range closest to `near` within `reach`, 0 for none. */
 static uintptr_t choose_near(struct mm *mm, size_t size, uintptr_t near, u64 reach)
@@ -408,8 +404,7 @@ long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, si
     return err ? err : (long)addr;
 }
 
-/* ---- mmap(2)
- * --------------------------------------------------------------------------------------------- */
+/* ---- mmap(2) -------------------------------------------------------------------------------- */
 
 #define MAP_LEGACY                                                                                 \
     (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |       \

@@ -22,7 +22,7 @@
 
 #define NODE_ZONE_START KHEAP_START
 #define NODE_ZONE_END   (KHEAP_START + KPAGE_NODE_ZONE_SIZE)
-#define NODE_BATCH      8u
+#define NODE_BATCH      4u
 
 _Static_assert(TOP_COUNT *TOP_SPAN >= KHEAP_END, "the tree spans the dynamic range");
 _Static_assert(ENCLAVE_PAGE_SIZE == PAGE_SIZE, "page size");

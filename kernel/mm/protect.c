@@ -31,7 +31,7 @@ static int check_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned v
         *exec = *exec || ((vm & VM_EXEC) && !(v->flags & (VM_EXEC | VM_SHARED)));
         va = v->end;
     }
-    return charge > budget_available() ? -ENOMEM : 0;
+    return budget_fits(charge) ? 0 : -ENOMEM;
 }
 
 /* Pages of a shared file that nobody may touch go back to the page cache. */

@@ -12,6 +12,7 @@
 void mm_rss_add(struct mm *mm, s64 pages)
 {
     u64 rss = __atomic_add_fetch(&mm->rss, (u64)pages, __ATOMIC_RELAXED);
+    budget_resident(pages);
     if (rss > READ_ONCE(mm->rss_peak) && pages > 0)
         WRITE_ONCE(mm->rss_peak, rss);
 }
@@ -121,8 +122,11 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
     return 0;
 }
 
-static bool may_keep(const struct vma *v, u8 state, u64 pages)
+/* Pages of an address space that ends are out of everybody's reach: no reason to trim them now. */
+static bool may_keep(const struct mm *mm, const struct vma *v, u8 state, u64 pages)
 {
+    if (mm->ending)
+        return true;
     if (vma_shared_file(v) || (state & TARGET_EXEC) || !(state & TARGET_READ))
         return false;
     return free_may_keep(pages);
@@ -141,7 +145,7 @@ void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
             continue;
         if (!(state & PS_IDLE))
             mm_rss_add(mm, -(s64)pages);
-        if (may_keep(v, state, pages) || pages_release(va, next))
+        if (may_keep(mm, v, state, pages) || pages_release(va, next))
             free_put(va, next);
     }
 }

@@ -32,8 +32,7 @@ static bool refills(const struct vma *v)
     return !vma_anonymous(v) && (v->flags & (VM_EXEC | VM_WRITE)) == VM_EXEC;
 }
 
-/* ---- Copying pages
- * ------------------------------------------------------------------------------------------ */
+/* ---- Copying pages -------------------------------------------------------------------------- */
 
 /* Copies a present run to `to`, where pages are absent or plain zero ones of the new mapping. */
 static int copy_run(struct mm *mm, struct vma *v, uintptr_t from, uintptr_t end, uintptr_t to)

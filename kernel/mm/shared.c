@@ -119,8 +119,7 @@ void shared_detach(struct vma *v)
     mutex_unlock(&g_shared_lock);
 }
 
-/* ---- Windows
- * -------------------------------------------------------------------------------------------- */
+/* ---- Windows -------------------------------------------------------------------------------- */
 
 /* Reserves the highest free range of the zone for `o`. */
 static bool window_reserve(struct shared_object *o, u64 size)
@@ -179,8 +178,7 @@ bool shared_may_extend(const struct vma *v, uintptr_t end)
     return !o || (v->start >= o->start && end <= o->end);
 }
 
-/* ---- Bound pages
- * ------------------------------------------------------------------------------------------ */
+/* ---- Bound pages ---------------------------------------------------------------------------- */
 
 /* Another mapping of the object has [start, end) at the same addresses: the pages are its too. */
 static bool mapped_elsewhere(const struct vma *v, uintptr_t start, uintptr_t end)
@@ -315,8 +313,7 @@ int mm_bound_access(uintptr_t va, unsigned access)
     return pages_protect(page_down(va), page_down(va) + PAGE_SIZE, state, prot);
 }
 
-/* ---- Truncation
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Truncation ----------------------------------------------------------------------------- */
 
 /* An mm that maps the inode and was not visited in round `mark`; with a reference. */
 static struct mm *next_mapper(const struct inode *inode, u64 mark)

@@ -137,14 +137,14 @@ long sys_brk(unsigned long brk)
     return ret;
 }
 
-/* ---- Address spaces
- * ------------------------------------------------------------------------------------------ */
+/* ---- Address spaces ------------------------------------------------------------------------- */
 
 static void mm_clear(struct mm *mm)
 {
     struct list dead = LIST_INIT(dead);
     struct vma *v, *next;
     mutex_lock(&mm->lock);
+    mm->ending = true;
     /* Private memory first: it makes room for the content that shared files take back. */
     for (int shared = 0; shared < 2; shared++) {
         for (v = mm_find_next(mm, 0); v; v = next) {

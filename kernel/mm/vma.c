@@ -33,8 +33,7 @@ static int vma_compare(const struct vma *a, const struct vma *b)
 
 RB_GENERATE_STATIC(vma_tree, vma, node, vma_compare)
 
-/* ---- Gaps
- * ------------------------------------------------------------------------------------------ */
+/* ---- Gaps ----------------------------------------------------------------------------------- */
 
 /* Where the room below a VMA ends: a stack keeps a guard gap below it. */
 static uintptr_t vma_floor(const struct vma *v)
@@ -92,8 +91,7 @@ uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t h
     return gap_visit(RB_ROOT(&mm->vmas), &q) ? q.found : 0;
 }
 
-/* ---- Tree
- * -------------------------------------------------------------------------------------------- */
+/* ---- Tree ----------------------------------------------------------------------------------- */
 
 struct vma *vma_next(struct vma *v)
 {
@@ -189,8 +187,7 @@ void vma_set_range(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     gap_update(vma_next(v));
 }
 
-/* ---- Making, splitting, joining
- * --------------------------------------------------------------------- */
+/* ---- Making, splitting, joining ------------------------------------------------------------- */
 
 struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags)
 {

@@ -66,6 +66,7 @@ struct mm {
     struct vma *found GUARDED_BY(&lock); /* the last one that mm_find() found, or NULL */
     u64 vma_count GUARDED_BY(&lock);
     unsigned lock_future GUARDED_BY(&lock); /* VM_LOCKED and VM_LOCKONFAULT for new mappings */
+    bool ending GUARDED_BY(&lock);       /* mm_put() is taking it down */
     u64 truncate_mark;                   /* guarded by mm/shared.c's lock */
     u64 total_vm, data_vm, exec_vm, stack_vm, locked_vm; /* pages; guarded by lock */
     u64 rss, rss_peak;                                   /* pages; guarded by lock */

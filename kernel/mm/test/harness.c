@@ -20,8 +20,7 @@ enum log_level g_log_level = LOG_ERR;
 static struct task g_task;
 static u64 g_seed = 1;
 
-/* ---- Locks, log, limits
- * ---------------------------------------------------------------------------- */
+/* ---- Locks, log, limits --------------------------------------------------------------------- */
 
 void spin_lock(spinlock_t *l)
 {
@@ -143,8 +142,7 @@ void test_seed(u64 seed)
     g_seed = seed * 2 + 1;
 }
 
-/* ---- Files with a page cache
- * ------------------------------------------------------------------------- */
+/* ---- Files with a page cache ---------------------------------------------------------------- */
 
 #define FILE_PAGES 64u
 struct test_file {
@@ -288,8 +286,7 @@ struct file *fd_get(int fd)
     return NULL;
 }
 
-/* ---- Loader
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Loader --------------------------------------------------------------------------------- */
 
 void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset)
 {
@@ -314,8 +311,7 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size)
     (void)size;
 }
 
-/* ---- The program
- * -------------------------------------------------------------------------------------------- */
+/* ---- The program ---------------------------------------------------------------------------- */
 
 static int touch(uintptr_t addr, unsigned access, int *code)
 {
@@ -348,8 +344,7 @@ int touch_write(uintptr_t addr, u8 value, int *code)
     return sig;
 }
 
-/* ---- Invariants of the tree
- * --------------------------------------------------------------------------- */
+/* ---- Invariants of the tree ----------------------------------------------------------------- */
 
 void check_tree(struct mm *mm)
 {

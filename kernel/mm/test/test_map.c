@@ -19,8 +19,7 @@
 static const unsigned g_anon = MAP_PRIVATE | MAP_ANONYMOUS;
 static const unsigned g_rw = PROT_READ | PROT_WRITE;
 
-/* ---- Random operations against a model
- * ------------------------------------------------------------------ */
+/* ---- Random operations against a model ------------------------------------------------------ */
 
 #define PAGES 96
 #define BASE  0x200000000000UL
@@ -159,8 +158,7 @@ static void test_gaps(void **state)
     check_tree(mm);
 }
 
-/* ---- Steady states
- * ---------------------------------------------------------------------------------------- */
+/* ---- Steady states -------------------------------------------------------------------------- */
 
 static void test_no_transitions(void **state)
 {
@@ -280,8 +278,7 @@ static void test_shared_alias(void **state)
     file_put(f);
 }
 
-/* ---- Stack, limits, poking
- * ------------------------------------------------------------------------------------ */
+/* ---- Stack, limits, poking ------------------------------------------------------------------ */
 
 static void test_stack(void **state)
 {

@@ -26,8 +26,7 @@ static u8 byte_at(uintptr_t addr)
     return byte;
 }
 
-/* ---- Random growth, shrinking and moves
- * ------------------------------------------------------------------ */
+/* ---- Random growth, shrinking and moves ----------------------------------------------------- */
 
 #define AREAS      6
 #define AREA_PAGES 80
@@ -234,8 +233,7 @@ static void test_advice(void **state)
     file_put(f);
 }
 
-/* ---- mlock, msync
- * ---------------------------------------------------------------------------------------------- */
+/* ---- mlock, msync --------------------------------------------------------------------------- */
 
 static void test_mlock(void **state)
 {
