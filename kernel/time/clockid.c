@@ -2,7 +2,8 @@
 /*
  * Clocks by number. CLOCK_BOOTTIME equals CLOCK_MONOTONIC (the enclave does not see a suspended
  * machine), TAI has no offset from UTC (as on Linux until somebody sets it), the COARSE clocks are
- * as fine as the others. Negative numbers name CPU clocks of a process or thread
+ * as fine as the others; the ALARM clocks are -EINVAL, as on a Linux without a clock that wakes it.
+ * Negative numbers name CPU clocks of a process or thread
  * (clock_getcpuclockid(3)): ~id << 3, bit 2 for a thread, the low bits for the kind of CPU time, of
  * which all three are the same here.
  */
@@ -33,7 +34,6 @@ int clock_kind_of(clockid_t id, enum clock_kind *kind)
     switch (id) {
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
-    case CLOCK_REALTIME_ALARM:
     case CLOCK_TAI:
         *kind = CLOCK_KIND_REAL;
         return 0;
@@ -41,7 +41,6 @@ int clock_kind_of(clockid_t id, enum clock_kind *kind)
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM:
         *kind = CLOCK_KIND_MONO;
         return 0;
     case CLOCK_PROCESS_CPUTIME_ID:

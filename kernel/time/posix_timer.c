@@ -282,9 +282,11 @@ void posix_timers_delete_all(struct group_timers *gt)
     }
 }
 
-/* Which clocks have timers: not the COARSE and RAW ones. */
+/* Which clocks have timers: not the COARSE, RAW and ALARM ones. */
 static int timer_clock(clockid_t clock, enum clock_kind *kind)
 {
+    if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM)
+        return -EOPNOTSUPP;
     if (clock_kind_of(clock, kind))
         return -EINVAL;
     if (clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_MONOTONIC_COARSE ||
