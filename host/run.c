@@ -115,28 +115,6 @@ static int build_image(const struct host_run *run, struct image *image)
     return ret;
 }
 
-/*
- * The enclave's range must be free of host mappings. With an unlimited stack the kernel places
- * libraries from the bottom up, into the range.
- */
-static int check_range_free(void)
-{
-    FILE *f = fopen("/proc/self/maps", "re");
-    unsigned long start = ULONG_MAX;
-
-    if (!f)
-        return 0; /* the mapping itself will tell */
-    if (fscanf(f, "%lx", &start) != 1)
-        start = ULONG_MAX;
-    (void)fclose(f);
-    if (start >= ENCLAVE_END)
-        return 0;
-    host_error("this process has memory at 0x%lx, inside the enclave's range: set a stack limit "
-               "(ulimit -s 8192) and start again",
-               start);
-    return -EEXIST;
-}
-
 /* ---- Loading ------------------------------------------------------------------------------------------- */
 
 /* Measuring and signing take longer than adding the pages and need no device: their own thread. */
@@ -320,7 +298,7 @@ int host_run(const struct host_run *run)
     int status = HOST_EXIT_ERROR;
     int ret;
 
-    if (host_reserve_fds() < 0 || check_range_free() < 0)
+    if (host_reserve_fds() < 0 || host_clear_range(NULL) < 0)
         return HOST_EXIT_ERROR;
     process = process_new(run);
     if (!process) {

@@ -43,6 +43,13 @@ struct host_run {
 int host_reserve_fds(void);
 
 /*
+ * Sees to it that the enclave's range is free. With an unlimited stack the kernel places libraries
+ * into it: then this starts the program again with a limit and does not return. To be called first
+ * thing with main()'s argv. 0, or -EEXIST after one line on stderr.
+ */
+int host_clear_range(char **argv);
+
+/*
  * Runs to the end. Returns the status for exit(3): the program's, 128+N for signal N, or
  * HOST_EXIT_ERROR after one line on stderr that says what to do.
  */

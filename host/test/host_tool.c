@@ -88,10 +88,13 @@ static int do_manifest(char **args)
     };
     size_t size;
     void *out;
+    int ret;
 
     if (host_manifest_build(&in, &out, &size) < 0)
         return 1;
-    return write_file(args[0], out, size);
+    ret = write_file(args[0], out, size);
+    free(out);
+    return ret;
 }
 
 static int do_verity(char **args)
