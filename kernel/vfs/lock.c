@@ -59,19 +59,19 @@ static bool same_owner(const struct lock *a, const struct lock *b)
     return a->kind == b->kind && a->owner == b->owner;
 }
 
-/* The first lock that stands in the way of `want`. */
+/* The lock that stands in the way of `want`: of several, the one that starts first. */
 static struct lock *conflict(struct lock_list *l, const struct lock *want)
 {
-    struct lock *k;
+    struct lock *k, *first = NULL;
 
     if (!l)
         return NULL;
     list_for_each(k, &l->locks, link) {
         if (same_class(k->kind, want->kind) && !same_owner(k, want) && overlap(k, want) &&
-            (k->write || want->write))
-            return k;
+            (k->write || want->write) && (!first || k->start < first->start))
+            first = k;
     }
-    return NULL;
+    return first;
 }
 
 static struct lock_list *list_of(struct inode *inode)

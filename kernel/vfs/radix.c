@@ -53,7 +53,24 @@ u64 radix_get(const struct radix *r, u64 index)
     return slot ? *slot : 0;
 }
 
-/* Adds levels above until the index fits. */
+/* Frees the levels on top that only lead to index 0, and an empty tree. */
+static void shrink(struct radix *r)
+{
+    while (r->root && r->height > 1 && r->root->used == 1) {
+        struct radix_node *n = r->root;
+
+        r->root = child(n, 0);
+        r->height--;
+        kfree(n);
+    }
+    if (r->root && !r->root->used) {
+        kfree(r->root);
+        r->root = NULL;
+        r->height = 0;
+    }
+}
+
+/* Adds levels above until the index fits; an empty tree starts with the height that it needs. */
 static int grow(struct radix *r, u64 index)
 {
     while (!r->root || !covers(r->height, index)) {
@@ -64,9 +81,12 @@ static int grow(struct radix *r, u64 index)
         if (r->root) {
             n->slot[0] = (uintptr_t)r->root;
             n->used = 1;
+            r->height++;
+        } else {
+            for (r->height = 1; !covers(r->height, index);)
+                r->height++;
         }
         r->root = n;
-        r->height++;
     }
     return 0;
 }
@@ -77,7 +97,7 @@ int radix_set(struct radix *r, u64 index, u64 value)
     int err = grow(r, index);
 
     if (err) {
-        (void)radix_delete(r, index);
+        shrink(r);
         return err;
     }
     n = r->root;
@@ -99,23 +119,6 @@ int radix_set(struct radix *r, u64 index, u64 value)
     n->slot[digit(index, 0)] = value;
     n->used |= 1UL << digit(index, 0);
     return 0;
-}
-
-/* Frees the levels on top that only lead to index 0, and an empty tree. */
-static void shrink(struct radix *r)
-{
-    while (r->root && r->height > 1 && r->root->used == 1) {
-        struct radix_node *n = r->root;
-
-        r->root = child(n, 0);
-        r->height--;
-        kfree(n);
-    }
-    if (r->root && !r->root->used) {
-        kfree(r->root);
-        r->root = NULL;
-        r->height = 0;
-    }
 }
 
 u64 radix_delete(struct radix *r, u64 index)

@@ -19,6 +19,7 @@
 #include <kernel/list.h>
 #include <kernel/lock.h>
 #include <kernel/uaccess.h>
+#include <kernel/stat.h>
 #include <kernel/wait.h>
 #include <linux/time_types.h>
 
