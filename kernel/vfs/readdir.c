@@ -94,6 +94,7 @@ static bool emit64(struct dir_context *ctx, const char *name, size_t size, loff_
 }
 
 static long getdents_fill(struct file *f, struct getdents *gd, void __user *out)
+    REQUIRES(&f->pos_lock)
 {
     int err = -ENOENT; /* a directory that was removed while open has no entries, not even "." */
 

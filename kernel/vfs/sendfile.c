@@ -198,7 +198,7 @@ static int copy_file_range_span(struct file *in, loff_t ipos, struct file *out, 
 static long copy_file_range_at(struct file *in, loff_t __user *uin, struct file *out,
                                loff_t __user *uout, size_t size)
 {
-    loff_t ipos = in->pos, opos = out->pos;
+    loff_t ipos = READ_ONCE(in->pos), opos = READ_ONCE(out->pos);
     struct copy_end from = {.file = in, .pos = uin ? &ipos : NULL};
     struct copy_end to = {.file = out, .pos = uout ? &opos : NULL};
     int err = uin ? get_offset(&ipos, uin) : 0;

@@ -21,7 +21,7 @@
 #define MINOR_URANDOM 9
 
 /* Every offset is as good as any other: as Linux's null_lseek. */
-static loff_t mem_seek(struct file *f, loff_t offset, int whence)
+static loff_t mem_seek(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock)
 {
     return f->pos = 0;
 }

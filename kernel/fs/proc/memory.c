@@ -162,7 +162,7 @@ static ssize_t mem_write(struct file *f, struct iov_iter *from, loff_t *pos)
     return mem_transfer(f, from, pos, true);
 }
 
-static loff_t mem_seek(struct file *f, loff_t offset, int whence)
+static loff_t mem_seek(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock)
 {
     if (whence == SEEK_CUR)
         offset = (loff_t)((u64)f->pos + (u64)offset);

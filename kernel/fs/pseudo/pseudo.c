@@ -356,7 +356,7 @@ static ssize_t text_write(struct file *f, struct iov_iter *from, loff_t *pos)
 }
 
 /* As Linux's seq_lseek: from the start or from here; there is no end before it was read. */
-static loff_t text_seek(struct file *f, loff_t offset, int whence)
+static loff_t text_seek(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock)
 {
     if (whence == SEEK_CUR && __builtin_add_overflow(f->pos, offset, &offset))
         return -EINVAL;
