@@ -30,6 +30,7 @@ BANNER = 'Made by scripts/gen-syscalls.py from the tables of kernel/syscall: do 
 PLAIN = {
     'fd': ('int ', 'FD', 4), 'dirfd': ('int ', 'FD', 4), 'ufd': ('unsigned ', 'FD', 4),
     'path': ('const char __user *', 'STR', 8), 'str': ('const char __user *', 'STR', 8),
+    'str_out': ('char __user *', 'STR:out', 8),
     'strv': ('const char __user *const __user *', 'STRV', 8),
     'int': ('int ', 'DEC', 4), 'uint': ('unsigned ', 'UDEC', 4), 'long': ('long ', 'DEC', 8),
     'ulong': ('unsigned long ', 'UDEC', 8), 'size': ('size_t ', 'UDEC', 8),
@@ -58,7 +59,7 @@ SETS = {
 FIELD_KINDS = {
     'dec': 'DEC', 'udec': 'UDEC', 'hex': 'HEX', 'oct': 'OCT', 'ptr': 'ADDR', 'fd': 'FD',
     'str': 'CHARS',
-    'filemode': 'FILEMODE', 'dev': 'DEV', 'signal': 'SIGNAL', 'sigset': 'SIGSET_VALUE',
+    'filemode': 'FILEMODE', 'rlim': 'RLIM', 'signal': 'SIGNAL', 'sigset': 'SIGSET_VALUE',
     'handler': 'HANDLER', 'more': 'MORE', 'mask': 'MASK', 'enum': 'ENUM', 'struct': 'STRUCT',
 }
 
@@ -108,10 +109,10 @@ def parse_structs(path):
         if m:
             fields = []
             for item in m[3].split(';'):
-                f = re.fullmatch(r'(\w+)(?:\((\w+)\))?(?: (\w+))?', item.strip())
+                f = re.fullmatch(r'(\w+)(?:\((\w+)\))?(?: (\w+)(?::(\w+))?)?', item.strip())
                 if not f or f[1] not in FIELD_KINDS:
                     raise Bad(f'{path}: {item}')
-                fields.append((f[1], f[2], f[3]))
+                fields.append((f[1], f[2], f[3], f[4] or f[3]))
             structs[m[1]] = (m[2], fields)
             continue
         m = re.fullmatch(r'variant (\w+) \{ (.*) \}', line)
@@ -311,13 +312,13 @@ def c_structs(tables):
     out = []
     for name, (ctype, fields) in tables.structs.items():
         out.append(f'static const struct struct_field fields_{name}[] = {{\n')
-        for kind, param, field in fields:
+        for kind, param, field, label in fields:
             index = {'mask': f'SET_{param}', 'enum': f'SET_{param}',
                      'struct': f'STRUCT_{param}'}.get(kind, '0')
             if kind == 'more':
                 out.append('    {.kind = KIND_MORE},\n')
                 continue
-            out.append(f'    {{"{field}", offsetof({ctype}, {field}), '
+            out.append(f'    {{"{label}", offsetof({ctype}, {field}), '
                        f'sizeof((({ctype} *)0)->{field}), KIND_{FIELD_KINDS[kind]}, {index}}},\n')
         out.append('};\n')
     out.append('const struct struct_desc g_struct_descs[] = {\n')
@@ -356,7 +357,8 @@ def make_strace(tables):
     for prefix, names in (('SET', tables.sets), ('STRUCT', tables.structs),
                           ('VARIANT', tables.variants)):
         out.append('enum { ' + ', '.join(f'{prefix}_{n}' for n in names) + ' };\n')
-    out.append('const unsigned g_set_signal = SET_signal;\n\n')
+    out.append('const unsigned g_set_signal = SET_signal, g_set_sicode = SET_sicode, '
+               'g_set_sigcode = SET_sigcode;\n\n')
     return ''.join(out + c_sets(tables) + c_structs(tables) + c_variants(tables) + c_calls(tables))
 
 

@@ -60,6 +60,7 @@ _Noreturn void task_exit_group(int wait_status)
     task_release(t);
     files_put(t->files);
     t->files = NULL;
+    strace_end(g->exit_status);
     kernel_report();
     if (t->mm)
         mm_put(t->mm);

@@ -80,6 +80,7 @@ static bool next_handled(struct ksignal *ks)
         ks->sig = signal_take(~current->blocked, &ks->info);
         if (!ks->sig)
             return false;
+        strace_signal(&ks->info);
         ks->action = action_take(ks->sig);
         if (ks->action.handler == (u64)SIG_IGN)
             continue;

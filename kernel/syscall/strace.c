@@ -140,3 +140,38 @@ void strace_exit(struct trace *t, long result)
     format_result(text, sizeof(text), t->desc, result);
     finish_line(t, text);
 }
+
+/* ---- What happens between calls ------------------------------------------------------------- */
+
+void strace_signal(const siginfo_t *info)
+{
+    struct trace_line line;
+
+    if (!(g_syscall_hooks & HOOK_STRACE))
+        return;
+    line.size = 0;
+    trace_puts(&line, "--- ");
+    trace_signal_name(&line, info->si_signo);
+    trace_puts(&line, " ");
+    trace_signal(&line, info);
+    trace_puts(&line, " ---");
+    target_log(LOG_INFO, line.text, line.size);
+}
+
+void strace_end(int wait_status)
+{
+    struct trace_line line;
+    int sig = wait_status & 0x7f;
+
+    if (!(g_syscall_hooks & HOOK_STRACE))
+        return;
+    line.size = 0;
+    if (sig) {
+        trace_puts(&line, "+++ killed by ");
+        trace_signal_name(&line, sig);
+        trace_puts(&line, wait_status & 0x80 ? " (core dumped) +++" : " +++");
+    } else {
+        trace_printf(&line, "+++ exited with %d +++", (wait_status >> 8) & 0xff);
+    }
+    target_log(LOG_INFO, line.text, line.size);
+}

@@ -86,7 +86,9 @@ static void print_signal(struct trace_line *l, int sig, bool prefix)
 {
     const struct flag_set *set = &g_flag_sets[g_set_signal];
 
-    if (sig >= SIGNAL_RT && sig <= NSIG_K)
+    if (sig == SIGNAL_RT)
+        trace_puts(l, prefix ? "SIGRTMIN" : "RTMIN");
+    else if (sig > SIGNAL_RT && sig <= NSIG_K)
         trace_printf(l, "%sRT_%d", prefix ? "SIG" : "", sig - SIGNAL_RT);
     else if (sig > 0 && sig <= set->count)
         trace_puts(l, set->names[sig - 1].name + (prefix ? 0 : sizeof("SIG") - 1));
@@ -121,6 +123,16 @@ static void print_filemode(struct trace_line *l, u32 mode)
     const char *type = names[(mode >> 12) & 15];
 
     trace_printf(l, "%s%#03o", type ? type : "", type ? mode & 07777 : mode);
+}
+
+static void print_rlim(struct trace_line *l, u64 v)
+{
+    if (v == UINT64_MAX)
+        trace_puts(l, "RLIM64_INFINITY");
+    else if (v > 1024 && v % 1024 == 0)
+        trace_printf(l, "%lu*1024", v / 1024);
+    else
+        trace_printf(l, "%lu", v);
 }
 
 static void print_handler(struct trace_line *l, u64 v)
@@ -230,6 +242,9 @@ static void print_value(struct trace_line *l, unsigned kind, unsigned param, u64
     case KIND_MASK:
     case KIND_ENUM:
         print_set(l, param, v, width);
+        break;
+    case KIND_RLIM:
+        print_rlim(l, v);
         break;
     case KIND_FILEMODE:
         print_filemode(l, (u32)v);
@@ -418,4 +433,36 @@ void trace_arg(struct trace_line *l, const struct trace_call *call, const struct
         print_pointer(l, call, a, v);
     else
         print_value(l, a->kind, a->param, v, a->width);
+}
+
+/* ---- Signals -------------------------------------------------------------------------------- */
+
+void trace_signal_name(struct trace_line *l, int sig)
+{
+    print_signal(l, sig, true);
+}
+
+static bool has_address(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP;
+}
+
+/* {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8} */
+void trace_signal(struct trace_line *l, const siginfo_t *info)
+{
+    int sig = info->si_signo, code = info->si_code;
+    bool own = code > 0 && code < SI_KERNEL;
+
+    trace_puts(l, "{si_signo=");
+    print_signal(l, sig, true);
+    trace_puts(l, ", si_code=");
+    print_set(l, own ? g_set_sigcode : g_set_sicode, own ? (u32)sig << 16 | (u32)code : (u32)code,
+              4);
+    if (code == SI_USER || code == SI_QUEUE || code == SI_TKILL) {
+        trace_printf(l, ", si_pid=%d, si_uid=%u", info->si_pid, info->si_uid);
+    } else if (own && has_address(sig)) {
+        trace_puts(l, ", si_addr=");
+        print_address(l, (u64)(uintptr_t)info->si_addr);
+    }
+    trace_puts(l, "}");
 }

@@ -43,7 +43,7 @@ enum value_kind {
     /* Fields. */
     KIND_CHARS,
     KIND_FILEMODE,
-    KIND_DEV,
+    KIND_RLIM,
     KIND_SIGSET_VALUE,
     KIND_HANDLER,
     KIND_MORE, /* the rest is left out */
@@ -117,6 +117,6 @@ struct variant_desc {
 extern const struct flag_set g_flag_sets[];
 extern const struct struct_desc g_struct_descs[];
 extern const struct variant_desc g_variants[];
-extern const unsigned g_set_signal;
+extern const unsigned g_set_signal, g_set_sicode, g_set_sigcode;
 
 #endif

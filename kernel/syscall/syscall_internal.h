@@ -3,6 +3,8 @@
 #ifndef KERNEL_SYSCALL_INTERNAL_H
 #define KERNEL_SYSCALL_INTERNAL_H
 
+#include <kernel/signal.h>
+
 #include "syscall_desc.h"
 
 /* What dispatch does besides calling the handler; 0 in a plain run. Bits are only ever set. */
@@ -59,6 +61,8 @@ struct trace_call {
 };
 void trace_arg(struct trace_line *l, const struct trace_call *call, const struct arg_desc *a,
                u64 value);
+void trace_signal(struct trace_line *l, const siginfo_t *info);
+void trace_signal_name(struct trace_line *l, int sig);
 /* A variant argument's own type; any other argument's as it stands. */
 struct arg_desc trace_resolve(const struct trace_call *call, const struct arg_desc *a);
 

@@ -9,6 +9,7 @@
 #define KERNEL_SYSCALL_H
 
 #include <kernel/regs.h>
+#include <kernel/signal.h>
 #include <kernel/types.h>
 #if __has_include(<syscalls.gen.h>) /* made by scripts/gen-syscalls.py --header */
 #include <syscalls.gen.h>
@@ -22,6 +23,10 @@ void syscall_dispatch(struct regs *regs);
  * "" for all. -EINVAL: a name is unknown (logged).
  */
 int strace_enable(const char *list);
+
+/* What --strace shows beside calls: a signal taken by the current task, the end of its process. */
+void strace_signal(const siginfo_t *info);
+void strace_end(int wait_status);
 
 /* --stats: from now on every call is counted and timed. Costs two readings of the TSC a call. */
 void syscall_stats_enable(void);

@@ -87,6 +87,13 @@ long sys_execve(const char __user *path, const char __user *const __user *argv,
     return g_next_result;
 }
 
+long sys_prlimit64(pid_t pid, unsigned resource, const struct rlimit64 __user *new_limit,
+                   struct rlimit64 __user *old_limit)
+{
+    (void)pid, (void)resource, (void)new_limit, (void)old_limit;
+    return g_next_result;
+}
+
 long sys_brk(unsigned long addr)
 {
     return (long)addr;

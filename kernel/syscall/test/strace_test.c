@@ -116,8 +116,8 @@ static void test_structures(void **state)
     call(__NR_nanosleep, P(&ts), 0, 0, 0, 0, 0);
     line_is("nanosleep({tv_sec=1, tv_nsec=500}, NULL) = 0");
     call(__NR_rt_sigaction, SIGCHLD, P(&act), 0, 8, 0, 0);
-    line_is("rt_sigaction(SIGCHLD, {handler=0x1000, mask=[INT TERM], "
-            "flags=SA_RESTORER|SA_RESTART, restorer=0x2000}, NULL, 8) = 0");
+    line_is("rt_sigaction(SIGCHLD, {sa_handler=0x1000, sa_mask=[INT TERM], "
+            "sa_flags=SA_RESTORER|SA_RESTART, sa_restorer=0x2000}, NULL, 8) = 0");
     call(__NR_poll, P(fds), 2, (u64)-1, 0, 0, 0);
     line_is("poll([{fd=3, events=POLLIN, revents=0}, {fd=4, events=POLLIN|POLLOUT, "
             "revents=POLLHUP}], 2, -1) = 0");
@@ -154,6 +154,39 @@ static void test_strings(void **state)
     (void)state;
     call(__NR_execve, P("/bin/prog"), P(argv), P(envp), 0, 0, 0);
     line_is("execve(\"/bin/prog\", [\"prog\", \"-x\"], []) = 0");
+}
+
+static void test_signals(void **state)
+{
+    siginfo_t fault = {.si_signo = SIGSEGV, .si_code = SEGV_MAPERR};
+    siginfo_t sent = {.si_signo = SIGALRM, .si_code = SI_KERNEL};
+    siginfo_t queued = {.si_signo = 34, .si_code = SI_QUEUE};
+
+    (void)state;
+    fault.si_addr = (void *)8;
+    strace_signal(&fault);
+    assert_string_equal(null_log_last(),
+                        "--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8} ---");
+    strace_signal(&sent);
+    assert_string_equal(null_log_last(), "--- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---");
+    queued.si_pid = 5;
+    queued.si_uid = 7;
+    strace_signal(&queued);
+    assert_string_equal(null_log_last(), "--- SIGRT_2 {si_signo=SIGRT_2, si_code=SI_QUEUE, "
+                                         "si_pid=5, si_uid=7} ---");
+    strace_end(3 << 8);
+    assert_string_equal(null_log_last(), "+++ exited with 3 +++");
+    strace_end(SIGSEGV);
+    assert_string_equal(null_log_last(), "+++ killed by SIGSEGV +++");
+}
+
+static void test_limits(void **state)
+{
+    u64 limit[2] = {8192 * 1024, UINT64_MAX};
+
+    (void)state;
+    call(__NR_prlimit64, 0, 3, 0, P(limit), 0, 0);
+    line_is("prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0");
 }
 
 static void test_long_lines(void **state)
@@ -203,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup(test_structures, setup),
         cmocka_unit_test_setup(test_variants, setup),
         cmocka_unit_test_setup(test_strings, setup),
+        cmocka_unit_test_setup(test_signals, setup),
+        cmocka_unit_test_setup(test_limits, setup),
         cmocka_unit_test_setup(test_long_lines, setup),
         cmocka_unit_test_setup(test_filter, setup),
     };
