@@ -18,6 +18,7 @@
 #include <kernel/thread_area.h>
 #include <kernel/time.h>
 #include <kernel/traps.h>
+#include <kernel/uts.h>
 #include <kernel/vdso_data.h>
 
 const struct manifest *g_manifest;
@@ -156,6 +157,14 @@ static void enter_directory(void)
     path_put(&old);
 }
 
+static void set_hostname(void)
+{
+    const char *name = manifest_string(&g_manifest->hostname);
+
+    if (name)
+        uts_set_node_name(name, strlen(name));
+}
+
 static _Noreturn void run_program(void)
 {
     struct thread_area *area = thread_area();
@@ -201,6 +210,7 @@ _Noreturn void kernel_main(void)
         strace_enable(manifest_string(&g_manifest->strace));
     if (manifest_flag(MANIFEST_STATS))
         syscall_stats_enable();
+    set_hostname();
     enter_directory();
     run_program();
 }
