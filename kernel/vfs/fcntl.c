@@ -19,7 +19,7 @@
 
 static long dup_from(struct file *f, unsigned long from, bool cloexec)
 {
-    if (from >= rlimit(RLIMIT_NOFILE))
+    if (from >= rlimit(RLIMIT_NOFILE) || from > INT32_MAX)
         return -EINVAL;
     return fd_install(file_get(f), (int)from, cloexec);
 }
@@ -85,18 +85,34 @@ static long set_flags(struct file *f, unsigned flags)
 
 /* ---- Owners (SIGIO) -------------------------------------------------------------------------------- */
 
-/* Whether the process, thread or process group exists: until there are others, the caller's own. */
+static bool process_exists(pid_t tgid)
+{
+    struct group *g = group_find(tgid);
+
+    if (g)
+        group_put(g);
+    return g;
+}
+
+static bool thread_exists(pid_t tid)
+{
+    struct task *t = task_find(tid);
+
+    if (t)
+        task_put(t);
+    return t;
+}
+
+/* A process group is known by its leader or as the caller's own. */
 static bool owner_exists(int type, pid_t id)
 {
-    const struct group *g = current->group;
-
     switch (type) {
-    case F_OWNER_PGRP:
-        return id == g->pgid;
     case F_OWNER_TID:
-        return id == current->tid;
+        return thread_exists(id);
+    case F_OWNER_PGRP:
+        return id == current->group->pgid || process_exists(id);
     }
-    return id == g->tgid;
+    return process_exists(id);
 }
 
 static long set_owner(struct file *f, int type, pid_t id)
