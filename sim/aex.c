@@ -22,12 +22,16 @@
 #define MXCSR_RESERVED   0xffff0000U
 #define FP_SW_OFF        464
 #define FP_XSTATE_MAGIC1 0x46505853U
+#define PKRU_COMPONENT   9
 #define XFRM_KNOWN                                                                                 \
     (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512 | SGX_XFRM_TILECFG | SGX_XFRM_TILEDATA)
 
 uint64_t g_sim_xfrm;
 
-/* Components' places in the standard format, from CPUID leaf 0xd. Written once by the probe. */
+/*
+ * Components' places in the standard format, from CPUID leaf 0xd; PKRU's too, which is not in XFRM.
+ * Written once by the probe.
+ */
 static struct {
     uint32_t offset, size;
 } g_components[XSAVE_COMPONENTS];
@@ -42,7 +46,7 @@ int sim_xsave_probe(void)
     __asm__ volatile("xgetbv" : "=a"(xcr0_low), "=d"(xcr0_high) : "c"(0));
     g_sim_xfrm = ((uint64_t)xcr0_high << 32 | xcr0_low) & XFRM_KNOWN;
     for (uint32_t i = 2; i < XSAVE_COMPONENTS; i++) {
-        if ((g_sim_xfrm >> i & 1) == 0) {
+        if ((g_sim_xfrm >> i & 1) == 0 && i != PKRU_COMPONENT) {
             continue;
         }
         __cpuid_count(0xd, i, a, b, c, d);
@@ -166,6 +170,20 @@ void sim_uc_load_xsave(struct sim_thread *t, ucontext_t *uc)
                    g_components[i].size);
         }
     }
+}
+
+void sim_uc_set_pkru(ucontext_t *uc, uint32_t pkru)
+{
+    uint8_t *fp = (uint8_t *)uc->uc_mcontext.fpregs;
+    uint64_t bv;
+
+    if ((frame_features(fp) >> PKRU_COMPONENT & 1) == 0) {
+        return;
+    }
+    memcpy(&bv, fp + XSAVE_HEADER_OFF, sizeof(bv));
+    bv |= 1ULL << PKRU_COMPONENT;
+    memcpy(fp + XSAVE_HEADER_OFF, &bv, sizeof(bv));
+    memcpy(fp + g_components[PKRU_COMPONENT].offset, &pkru, sizeof(pkru));
 }
 
 void sim_regs_from_uc(struct sim_regs *r, const ucontext_t *uc)

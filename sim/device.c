@@ -207,6 +207,9 @@ int sim_thread_arm(struct sim_thread *t)
     if (!t->dev->created) {
         return -EINVAL;
     }
+    if ((uint64_t)sim_text_start < end) {
+        return -EADDRNOTAVAIL; /* host code below the enclave could make no system calls */
+    }
     ret = user_dispatch(PR_SYS_DISPATCH_ON, end, SIM_TASK_END - end);
     t->armed = ret == 0;
     return ret;

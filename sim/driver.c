@@ -369,6 +369,7 @@ static int dispatch(struct sgx_device *dev, unsigned long request, void *arg)
 
 int sim_ioctl(struct sgx_device *dev, unsigned long request, void *arg)
 {
+    uint32_t pkru;
     int ret;
 
     if (atomic_exchange(&dev->ioctl_busy, 1) != 0) {
@@ -377,7 +378,9 @@ int sim_ioctl(struct sgx_device *dev, unsigned long request, void *arg)
     sim_lock(dev);
     dev->cnt.ioctl++;
     sim_unlock(dev);
+    pkru = sim_pkru_open();
     ret = dispatch(dev, request, arg);
+    sim_pkru_restore(pkru);
     atomic_store(&dev->ioctl_busy, 0);
     return ret;
 }

@@ -214,6 +214,7 @@ void sim_enclu_host(struct sim_thread *t)
     struct sim_regs *r = &t->regs;
     struct sim_fault fault = sim_gp();
 
+    sim_pkru_open(); /* entry.S installs set_pkru */
     if (sim_thread_arm(t) == 0) {
         sim_lock(t->dev);
         fault = (uint32_t)r->rax == SGX_EENTER ? eenter(t, r) : eresume(t, r);

@@ -203,6 +203,8 @@ struct sim_fault {
 #define RFLAGS_RF (1UL << 16)
 #define RFLAGS_ARITH (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
+extern int g_sim_pkey; /* device.c; -1: no protection keys */
+
 /* entry.S */
 int sim_enter(unsigned long rdi, unsigned long rsi, unsigned long rdx, unsigned int function,
               unsigned long r8, unsigned long r9, struct sgx_enclave_run *run);
@@ -270,6 +272,7 @@ void sim_regs_to_uc(const struct sim_regs *regs, ucontext_t *uc);
 int sim_xsave_load(struct sim_thread *t, uint64_t frame); /* -1: the area is not valid */
 size_t sim_xsave_size(uint64_t xfrm);
 void sim_uc_load_xsave(struct sim_thread *t, ucontext_t *uc);
+void sim_uc_set_pkru(ucontext_t *uc, uint32_t pkru); /* only with protection keys */
 extern uint64_t g_sim_xfrm;           /* XFRM bits that this machine can run */
 int sim_xsave_probe(void);
 
@@ -303,7 +306,6 @@ struct sim_range {
 extern struct sim_range g_sim_ranges[SIM_DEVICES_MAX];
 int sim_publish_range(uint64_t start, uint64_t end); /* -EADDRNOTAVAIL, -ENOSPC */
 void sim_withdraw_range(uint64_t start, uint64_t end);
-extern int g_sim_pkey; /* -1: none */
 
 int sim_thread_start(struct sgx_device *dev);
 void sim_thread_stop(struct sgx_device *dev);
@@ -379,6 +381,29 @@ static inline long sim_syscall4(long nr, long a, long b, long c, long d)
                      : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
                      : "rcx", "r11", "memory");
     return ret;
+}
+
+/*
+ * With protection keys, host code that works on enclave memory on the enclave's behalf opens the key for
+ * itself; what was is returned, to be put back. Without keys both do nothing.
+ */
+static inline uint32_t sim_pkru_open(void)
+{
+    uint32_t old, high;
+
+    if (g_sim_pkey < 0) {
+        return 0;
+    }
+    __asm__ volatile("rdpkru" : "=a"(old), "=d"(high) : "c"(0));
+    __asm__ volatile("wrpkru" : : "a"(old & ~(3U << (2 * g_sim_pkey))), "c"(0), "d"(0) : "memory");
+    return old;
+}
+
+static inline void sim_pkru_restore(uint32_t old)
+{
+    if (g_sim_pkey >= 0) {
+        __asm__ volatile("wrpkru" : : "a"(old), "c"(0), "d"(0) : "memory");
+    }
 }
 
 static inline struct sim_fault sim_ok(void)

@@ -215,6 +215,7 @@ static bool range_valid(uint64_t start, size_t size)
 int sim_mmap(struct sgx_device *dev, void *addr, size_t size, int prot, int fixed, void **out)
 {
     uint64_t start = (uint64_t)addr;
+    uint32_t pkru;
     int ret;
 
     if (size == 0 || (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) != 0) {
@@ -233,7 +234,9 @@ int sim_mmap(struct sgx_device *dev, void *addr, size_t size, int prot, int fixe
         return -EINVAL;
     }
     sim_lock(dev);
+    pkru = sim_pkru_open();
     ret = mmap_locked(dev, start, start + size, prot_bits(prot));
+    sim_pkru_restore(pkru);
     sim_unlock(dev);
     if (ret != 0 && !fixed) {
         munmap((void *)start, size);
@@ -247,6 +250,7 @@ int sim_mmap(struct sgx_device *dev, void *addr, size_t size, int prot, int fixe
 int sim_munmap(struct sgx_device *dev, void *addr, size_t size)
 {
     uint64_t start = (uint64_t)addr;
+    uint32_t pkru;
     int ret;
 
     size = (size + SIM_PAGE_MASK) & ~SIM_PAGE_MASK;
@@ -254,6 +258,7 @@ int sim_munmap(struct sgx_device *dev, void *addr, size_t size)
         return -EINVAL;
     }
     sim_lock(dev);
+    pkru = sim_pkru_open();
     ret = segment_covers(dev, start, start + size) ? take_out(dev, start, start + size) : -EINVAL;
     if (ret == 0) {
         ret = segment_clear(dev, start, start + size);
@@ -261,6 +266,7 @@ int sim_munmap(struct sgx_device *dev, void *addr, size_t size)
     if (ret == 0 && munmap(addr, size) != 0) {
         ret = -errno;
     }
+    sim_pkru_restore(pkru);
     sim_unlock(dev);
     return ret;
 }

@@ -176,14 +176,24 @@ static void call_host_handler(int sig, siginfo_t *info, ucontext_t *uc)
     }
 }
 
-/* CPUID and RDTSC of host code while they fault for the enclave's sake. True: emulated. */
-static bool emulate_for_host(const struct sim_thread *t, ucontext_t *uc)
+static bool tsc_faults(void)
+{
+    int mode = PR_TSC_ENABLE;
+
+    return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_SIGSEGV;
+}
+
+/*
+ * CPUID and RDTSC of host code while they fault for the enclave's sake, in threads that were started
+ * and in those that inherited the setting from one. True: emulated.
+ */
+static bool emulate_for_host(ucontext_t *uc)
 {
     greg_t *g = uc->uc_mcontext.gregs;
     uint8_t op[3] = {0};
     uint32_t a, b, c, d;
 
-    if (t == NULL || g[REG_TRAPNO] != SIM_GP ||
+    if (g[REG_TRAPNO] != SIM_GP ||
         sim_copy(op, (const void *)g[REG_RIP], sizeof(op) - 1) != 0 || op[0] != 0x0f) {
         return false;
     }
@@ -199,7 +209,7 @@ static bool emulate_for_host(const struct sim_thread *t, ucontext_t *uc)
         return true;
     }
     if (sim_copy(op, (const void *)g[REG_RIP], sizeof(op)) != 0 ||
-        !(op[1] == 0x31 || (op[1] == 0x01 && op[2] == 0xf9)) || t->dev->config.trap_rdtsc == 0) {
+        !(op[1] == 0x31 || (op[1] == 0x01 && op[2] == 0xf9)) || !tsc_faults()) {
         return false;
     }
     prctl(PR_SET_TSC, PR_TSC_ENABLE);
@@ -262,7 +272,7 @@ static void on_exception(struct sim_thread *t, int sig, siginfo_t *info, ucontex
         sim_enclave_exception(t, sig, info, uc, f);
         return;
     }
-    if (!emulate_for_host(t, uc)) {
+    if (!emulate_for_host(uc)) {
         call_host_handler(sig, info, uc);
     }
 }
@@ -300,10 +310,14 @@ void sim_signal(int sig, siginfo_t *info, ucontext_t *uc, struct sim_sigframe *f
     struct sim_thread *t = f->thread != NULL ? f->thread : sim_self;
     int saved = errno;
 
+    sim_pkru_open(); /* the kernel has closed all keys; sigreturn takes back what the frame says */
     if (is_sync(sig) && info->si_code > 0) {
         on_exception(t, sig, info, uc, f);
     } else {
         on_interrupt(t, sig, info, uc, f);
+    }
+    if (t != NULL && t->pkeys != 0 && t->busy == 0) {
+        sim_uc_set_pkru(uc, t->inside ? t->pkru_encl : t->pkru_host);
     }
     errno = saved;
 }

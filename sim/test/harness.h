@@ -17,7 +17,7 @@
 #include "sgx.h"
 #include "sim.h"
 
-#define TEST_BASE 0x10000000000UL
+#define TEST_BASE 0x200000000000UL /* above what a sanitizer keeps for itself */
 #define TEST_SIZE 0x4000000UL
 
 #define TEST_TCS(i)     (0x0000UL + (i) * 0x10000UL)

@@ -2,6 +2,7 @@
 /* open()'s probes, thread_start's errors, the structures inside (EPCM, segments), the cost model. */
 #include "harness.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -39,8 +40,13 @@ static void test_probes(void **state)
 static void *stopped_thread(void *arg)
 {
     struct test_enclave mine = g_e;
+    uint32_t a, b, c, d;
 
     (void)arg;
+    __cpuid(0, a, b, c, d); /* faulting is inherited from the thread that made this one */
+    if (a < 0xd) {
+        return (void *)3;
+    }
     /* Never started: ENCLU as on a machine without SGX. */
     if (test_enter_tcs(&mine, 1, SGX_EENTER, r_nop, 0, 0, 0) != -EINVAL) {
         return (void *)1;
@@ -67,6 +73,24 @@ static void test_threads(void **state)
     assert_ptr_equal(ret, NULL);
     assert_int_equal(test_call(&g_e, r_nop, 0, 0), 0x1234);
     assert_int_equal(test_counters(&g_e).eenter, 51); /* the other thread's are kept */
+}
+
+/* A range above the host's own code: no thread can be started for it. */
+static void test_host_below(void **state)
+{
+    struct sgx_secs secs = {.size = 1UL << 20,
+                            .base = 0x7e0000000000UL,
+                            .ssa_frame_size = 1,
+                            .attributes = {.flags = SGX_ATTR_MODE64BIT, .xfrm = SGX_XFRM_LEGACY}};
+    struct sgx_enclave_create create = {.src = (uint64_t)&secs};
+    struct sgx_device *dev;
+    char why[200];
+
+    (void)state;
+    assert_int_equal(test_ops->open(NULL, &dev, why, sizeof(why)), 0);
+    assert_int_equal(test_ops->ioctl(dev, SGX_IOC_ENCLAVE_CREATE, &create), 0);
+    assert_int_equal(test_ops->thread_start(dev), -EADDRNOTAVAIL);
+    test_ops->close(dev);
 }
 
 static void test_epcm(void **state)
@@ -158,8 +182,11 @@ static void test_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probes),  TEST_CASE(test_threads, &g_e, &g_plain),
-        cmocka_unit_test(test_epcm),    cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_probes),
+        TEST_CASE(test_threads, &g_e, &g_plain),
+        cmocka_unit_test(test_host_below),
+        cmocka_unit_test(test_epcm),
+        cmocka_unit_test(test_segments),
         cmocka_unit_test(test_cost),
     };
 

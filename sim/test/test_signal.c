@@ -23,7 +23,8 @@ static const struct test_options g_patched;
 static const struct test_options g_strict = {.config = {.strict = 1}};
 
 static struct {
-    volatile sig_atomic_t seen, inside, bad, redirect, redirected;
+    volatile sig_atomic_t seen, inside, bad, redirected;
+    volatile sig_atomic_t no_resume; /* the test makes none itself: all seen are after an AEX */
     volatile uint64_t counter;
     volatile uint32_t stop;
     volatile long deadline_ms;
@@ -59,7 +60,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     }
     if (rip == (uint64_t)sim_aep && r[REG_RAX] == SGX_ERESUME) {
         g.inside++;
-        if (!synthetic(r)) {
+        if (g.no_resume && !synthetic(r)) {
             g.bad++;
         }
     }
@@ -91,6 +92,7 @@ static void test_silent_resume(void **state)
 
     (void)state;
     install(on_signal);
+    g.no_resume = 1;
     storm(1);
     assert_int_equal(test_call(&g_e, r_check_loop, (uint64_t)&g.stop, (uint64_t)&g.counter), 0);
     storm(0);
@@ -111,6 +113,7 @@ static void test_leaves_under_storm(void **state)
     (void)state;
     args.rbx = test_secinfo(&g_e, SECINFO_REG(PERM_RW) | SGX_SECINFO_PENDING);
     install(on_signal);
+    g.no_resume = 1;
     storm(1);
     while (g.stop == 0) {
         assert_int_equal(test_call(&g_e, r_leaf_loop, 100, (uint64_t)&args), 0x100b);
