@@ -189,7 +189,7 @@ int cpio_walk(const struct cpio_reader *r, const struct cpio_sink *sink, struct 
         s.done = false;
         while (!s.done && !ret) {
             if (s.at >= r->size)
-                ret = fail(&s, s.at, "archive ends without its trailer");
+                ret = fail(&s, r->size, "archive ends without its trailer");
             else
                 ret = walk_entry(&s);
         }
