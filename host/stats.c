@@ -125,12 +125,39 @@ static cJSON *collect(struct host_process *process)
 
 /* ---- Printing ------------------------------------------------------------------------------------- */
 
+#define LINE_FIELDS_MAX 3
+
+/* A small group of numbers, such as a call's count and time, fits on one line. */
+static int fits_line(const cJSON *item)
+{
+    const cJSON *child;
+
+    if (!cJSON_IsObject(item) || cJSON_GetArraySize(item) > LINE_FIELDS_MAX)
+        return 0;
+    cJSON_ArrayForEach(child, item)
+        if (!cJSON_IsNumber(child))
+            return 0;
+    return item->child != NULL;
+}
+
+static void print_line(FILE *f, const cJSON *item, int depth)
+{
+    const cJSON *child;
+
+    (void)fprintf(f, "%*s%-*s", depth * 2, "", 36 - depth * 2, item->string);
+    cJSON_ArrayForEach(child, item)
+        (void)fprintf(f, " %14.0f %s", child->valuedouble, child->string);
+    (void)fputc('\n', f);
+}
+
 /* One line a value, groups indented; zeros are left out. */
 static void print_person(FILE *f, const cJSON *item, int depth)
 {
     const char *name = item->string ? item->string : "";
 
-    if (cJSON_IsObject(item) || cJSON_IsArray(item)) {
+    if (depth > 1 && fits_line(item)) {
+        print_line(f, item, depth);
+    } else if (cJSON_IsObject(item) || cJSON_IsArray(item)) {
         const cJSON *child;
 
         if (depth > 0 && item->child)

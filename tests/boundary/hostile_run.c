@@ -2,7 +2,8 @@
 /*
  * adyton-hostile SEED KERNEL ARCHIVE PROGRAM [ARG...]: a run on the simulator under a lying host.
  * SEED is a number, or CALL:LIE:TIMES by the names and numbers of hostile.h. `adyton-hostile --list`
- * prints the calls' numbers and names.
+ * prints the calls' numbers and names. Ends with the run's status, or CRASHED when the process that
+ * holds the enclave died, which no lie may bring about.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "host.h"
 #include "host_manifest.h"
 #include "host_verity.h"
 #include "hostcall_desc.h"
 #include "hostile.h"
+
+#define CRASHED 99
 
 static int list_calls(void)
 {
@@ -53,6 +57,21 @@ static int prepare(const char *path, struct manifest_root *root, uint64_t *size)
     return n == 0 && verity_append(to, NULL, 0, root, size) == 0 ? to : -1;
 }
 
+static int run_apart(const struct host_run *run)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0)
+        _exit(host_run(run));
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return 2;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    (void)fprintf(stderr, "the host process died of signal %d\n", WTERMSIG(status));
+    return CRASHED;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const env[] = {"PATH=/bin", NULL};
@@ -77,5 +96,5 @@ int main(int argc, char **argv)
     if (host_manifest_build(&manifest, &blob, &run.manifest_size) < 0)
         return 2;
     run.manifest = blob;
-    return host_run(&run);
+    return run_apart(&run);
 }
