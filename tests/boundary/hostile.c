@@ -23,6 +23,7 @@ static unsigned g_turn; /* LIE_INCONSISTENT alternates */
 /* What the second thread flips; NULL: nothing. */
 static struct host_thread *_Atomic g_flip;
 static _Atomic int64_t g_flip_result;
+static _Atomic int g_flipping; /* between looking at g_flip and being done with it */
 
 static uint64_t next_random(void)
 {
@@ -96,19 +97,34 @@ static void scramble(struct host_thread *ht)
     }
 }
 
+static void flip_once(struct host_thread *ht, uint64_t n)
+{
+    ((volatile struct host_thread *)ht)->result = n % 2 ? INT64_MAX : atomic_load(&g_flip_result);
+    for (unsigned i = 0; i < FLIP_BYTES; i += 8)
+        *(volatile uint64_t *)(void *)(ht->data + i) = n % 3 ? n : ~n;
+}
+
 static void *flipper(void *argument)
 {
     (void)argument;
     for (uint64_t n = 0;; n++) {
-        struct host_thread *ht = atomic_load(&g_flip);
+        struct host_thread *ht;
 
-        if (!ht)
-            continue;
-        ((volatile struct host_thread *)ht)->result = n % 2 ? INT64_MAX : atomic_load(&g_flip_result);
-        for (unsigned i = 0; i < FLIP_BYTES; i += 8)
-            *(volatile uint64_t *)(void *)(ht->data + i) = n % 3 ? n : ~n;
+        atomic_store(&g_flipping, 1);
+        ht = atomic_load(&g_flip);
+        if (ht)
+            flip_once(ht, n);
+        atomic_store(&g_flipping, 0);
     }
     return NULL;
+}
+
+/* Afterwards the block is left alone: it may be unmapped. */
+static void stop_flipping(void)
+{
+    atomic_store(&g_flip, NULL);
+    while (atomic_load(&g_flipping))
+        ;
 }
 
 static void start_flipping(struct host_thread *ht, int64_t result)
@@ -159,7 +175,7 @@ void hostile_dispatch(struct host_context *ctx, struct host_thread *ht, int seed
     uint64_t number = ht->number;
     enum hostile_lie lie = LIE_COUNT;
 
-    atomic_store(&g_flip, NULL);
+    stop_flipping();
     if (g_random == 0)
         g_random = (uint64_t)seed * 0x9e3779b97f4a7c15ULL | 1;
     if (number > 0 && number < HOSTCALL_COUNT &&
