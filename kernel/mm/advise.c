@@ -5,8 +5,8 @@
  * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
  * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges
  * above IDLE_MAX, what would make more than a quarter of MemorySize idle, and everything while less
- * than an eighth is left, are released instead. MADV_FREE does the same, which Linux allows it to do
- * at any time.
+ * than an eighth is left, are released instead. MADV_FREE does the same, which Linux allows it to
+ * do at any time.
  */
 #include "internal.h"
 #include <syscalls.gen.h>
@@ -103,9 +103,7 @@ static long advise_populate(struct mm *mm, uintptr_t start, uintptr_t end, int a
         mm_populate(mm, start, end, advice == MADV_POPULATE_WRITE ? VM_WRITE : VM_READ));
 }
 
-/* ---- madvise(2)
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- madvise(2) ----------------------------------------------------------------------------- */
 
 enum advice_kind {
     ADVICE_UNKNOWN, /* -EINVAL */

@@ -97,9 +97,21 @@ static int fault_file(struct mm *mm, struct vma *v, uintptr_t addr)
     return err;
 }
 
-/* ---- Stacks
- * --------------------------------------------------------------------------------------------------
- */
+/* A page of syscall trampolines appears with its code, as text does: it is never writable. */
+static int fault_trampolines(struct mm *mm, struct vma *v, uintptr_t addr)
+{
+    void *bounce = kpages_alloc(1);
+    if (!bounce)
+        return -ENOMEM;
+    rewrite_page(mm, addr, bounce);
+    int err = pages_commit_copy(addr, bounce, vma_prot(v->flags) | TARGET_READ);
+    if (!err)
+        mm_rss_add(mm, 1);
+    kpages_free(bounce, 1);
+    return err;
+}
+
+/* ---- Stacks --------------------------------------------------------------------------------- */
 
 /* Extends the stack `v` down to the page at `addr`. False: that is not an access to a stack. */
 static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr)
@@ -152,6 +164,8 @@ int fault_page(struct mm *mm, struct vma *v, uintptr_t addr)
         return shared_fault(mm, v, addr);
     if (state & PS_PRESENT)
         return pages_protect(addr, addr + PAGE_SIZE, state, prot);
+    if (v->flags & VM_TRAMPOLINE)
+        return fault_trampolines(mm, v, addr);
     return vma_anonymous(v) ? fault_anonymous(mm, v, addr) : fault_file(mm, v, addr);
 }
 
@@ -218,7 +232,7 @@ static long populate_step(struct mm *mm, uintptr_t addr, uintptr_t end, unsigned
     uintptr_t run = ps_run(addr, end, PS_PRESENT, &state);
     if (state & PS_PRESENT)
         return (long)run;
-    if (vma_anonymous(v)) {
+    if (vma_anonymous(v) && !(v->flags & VM_TRAMPOLINE)) {
         run = min(run, addr + (FAULT_AROUND_MAX << PAGE_SHIFT));
         int err = range_commit(mm, v, addr, run);
         return err ? err : (long)run;

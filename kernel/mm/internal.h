@@ -126,7 +126,7 @@ u64 kpage_free_count(void); /* committed but unused */
 
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define MAX_MAP_COUNT   65530u
-#define FAULT_AROUND    16u /* pages */
+#define FAULT_AROUND    8u /* pages: the least on the cost model's account that keeps faults few */
 
 struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
 /* Drops the references of a VMA that is in no tree. May take VFS locks: without mm->lock. */

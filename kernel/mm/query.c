@@ -70,9 +70,7 @@ long sys_mincore(unsigned long addr, size_t size, void __user *vec)
     return 0;
 }
 
-/* ---- msync(2)
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- msync(2) ------------------------------------------------------------------------------- */
 
 /* The VMA at or above `at` below `end`: its end in *next, its file with a reference when it needs a
  * sync. */

@@ -78,9 +78,7 @@ static int copy_pages(struct mm *mm, struct vma *v, uintptr_t from, uintptr_t en
     return 0;
 }
 
-/* ---- Moving
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- Moving --------------------------------------------------------------------------------- */
 
 static struct vma *clone_vma(struct mm *mm, struct vma *v, const struct remap *r)
 {
@@ -147,9 +145,7 @@ static int move(struct mm *mm, struct vma *v, struct remap *r) REQUIRES(&mm->loc
     return 0;
 }
 
-/* ---- The request
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- The request ---------------------------------------------------------------------------- */
 
 /* The VMA of the old range, checked as to whether it may get `pages` more. ERR_PTR. */
 static struct vma *find_old(struct mm *mm, const struct remap *r, u64 pages) REQUIRES(&mm->lock)

@@ -87,9 +87,7 @@ long sys_munmap(unsigned long addr, size_t size)
     return mm_unmap(current->mm, addr, size);
 }
 
-/* ---- brk(2)
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- brk(2) --------------------------------------------------------------------------------- */
 
 static bool brk_grow(struct mm *mm, uintptr_t old, uintptr_t new, struct list *dead)
     REQUIRES(&mm->lock)
