@@ -7,7 +7,7 @@
 
 #include <kernel/lock.h>
 
-struct file;
+struct inode;
 
 /* The sites of one state of a file's content; immutable, shared by all mappings of it. */
 struct site_table {
@@ -16,10 +16,16 @@ struct site_table {
 };
 
 /*
- * The file's table with a reference, from the cache or searched for now; NULL when it has no sites or
- * cannot be read. May block: no spinlocks, no mm->lock.
+ * True when the file in its present state was searched before: its table with a reference in *out, or
+ * NULL when it has no sites. Never blocks.
  */
-struct site_table *site_table_get(struct file *file);
+bool site_table_known(struct inode *inode, struct site_table **out);
+
+/*
+ * Searches the file now and remembers the result; as above. Reads through the page cache, as the
+ * fault path does: mm->lock may be held, spinlocks not.
+ */
+struct site_table *site_table_search(struct inode *inode);
 void site_table_put(struct site_table *t);
 
 #endif

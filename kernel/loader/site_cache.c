@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers which files were searched for syscall sites, so that the next exec of the same program
- * does not read its text again. An entry is good for one state of the content: size and times of
- * modification and change. Even a stale table does no harm: bytes are compared before they are
+ * Remembers which files were searched for syscall sites, so that the next process that runs the same
+ * library does not read its text again. An entry is good for one state of the content: size and times
+ * of modification and change. It holds no reference to its inode and never follows the pointer; should
+ * all of that describe another file one day, no harm is done: bytes are compared before they are
  * replaced (rewrite.c).
  *
  * g_cache_lock (spinlock) guards the entries; a search runs without it.
@@ -11,55 +12,78 @@
 
 #include <kernel/alloc.h>
 #include <kernel/fs.h>
+#include <kernel/string.h>
 
 #define CACHE_ENTRIES 64u
 
 struct entry {
-    struct inode *inode; /* owned reference; NULL: free */
-    u64 size, mtime, ctime;
-    struct site_table *table; /* owned; NULL: no sites */
+    const struct inode *inode; /* compared only; NULL: free */
+    u64 ino, size, mtime, ctime;
+    struct site_table *table;  /* owned; NULL: no sites */
     u64 used;
 };
 
 static spinlock_t g_cache_lock = SPINLOCK_INIT("site cache");
-static struct entry g_cache[CACHE_ENTRIES];
-static u64 g_cache_clock;
+static struct entry g_cache[CACHE_ENTRIES] GUARDED_BY(&g_cache_lock);
+static u64 g_cache_clock GUARDED_BY(&g_cache_lock);
 
-static ssize_t read_file(void *ctx, void *buf, size_t size, u64 pos)
+/* ---- Reading through the page cache ----------------------------------------------------------------- */
+
+struct page_reader {
+    struct inode *inode;
+    u8 *page;  /* the last page read */
+    u64 index; /* its index; UINT64_MAX: none yet */
+};
+
+static ssize_t read_pages(void *ctx, void *buf, size_t size, u64 pos)
 {
+    struct page_reader *r = ctx;
     size_t done = 0;
 
     while (done < size) {
-        ssize_t n = file_pread(ctx, (char *)buf + done, size - done, (loff_t)(pos + done));
+        u64 index = (pos + done) / PAGE_SIZE, offset = (pos + done) % PAGE_SIZE;
+        size_t part = min(size - done, PAGE_SIZE - offset);
 
-        if (n < 0)
-            return n;
-        if (n == 0)
-            break;
-        done += (size_t)n;
+        if (index != r->index) {
+            int err = pagecache_read_page(r->inode, index, r->page);
+
+            r->index = err ? UINT64_MAX : index;
+            if (err)
+                return err;
+        }
+        memcpy((char *)buf + done, r->page + offset, part);
+        done += part;
     }
     return (ssize_t)done;
 }
 
+/* ---- The cache -------------------------------------------------------------------------------------- */
+
 static struct entry describe(struct inode *inode)
 {
     return (struct entry){.inode = inode,
+                          .ino = inode->ino,
                           .size = READ_ONCE(inode->size),
                           .mtime = READ_ONCE(inode->mtime),
                           .ctime = READ_ONCE(inode->ctime)};
 }
 
-/* True with a reference in *out (which may be NULL) when the cache knows this state. */
-static bool lookup(const struct entry *want, struct site_table **out)
+static bool same_state(const struct entry *a, const struct entry *b)
 {
+    return a->inode == b->inode && a->ino == b->ino && a->size == b->size &&
+           a->mtime == b->mtime && a->ctime == b->ctime;
+}
+
+bool site_table_known(struct inode *inode, struct site_table **out)
+{
+    struct entry want = describe(inode);
     bool found = false;
 
     spin_lock(&g_cache_lock);
     for (unsigned i = 0; i < CACHE_ENTRIES; i++) {
         struct entry *e = &g_cache[i];
 
-        if (e->inode != want->inode || e->size != want->size || e->mtime != want->mtime ||
-            e->ctime != want->ctime)
+        if (!same_state(e, &want))
             continue;
         e->used = ++g_cache_clock;
         *out = e->table;
@@ -75,12 +99,13 @@ static bool lookup(const struct entry *want, struct site_table **out)
 /* Puts a new entry in the place of the same file's old one, else of the least recently used. */
 static void insert(const struct entry *new)
 {
-    struct entry *place = &g_cache[0], old;
+    struct site_table *old;
+    struct entry *place;
 
-    inode_get(new->inode);
     if (new->table)
         ref_get(&new->table->ref);
     spin_lock(&g_cache_lock);
+    place = &g_cache[0];
     for (unsigned i = 0; i < CACHE_ENTRIES; i++) {
         if (g_cache[i].inode == new->inode) {
             place = &g_cache[i];
@@ -89,40 +114,42 @@ static void insert(const struct entry *new)
         if (g_cache[i].used < place->used)
             place = &g_cache[i];
     }
-    old = *place;
+    old = place->table;
     *place = *new;
     place->used = ++g_cache_clock;
     spin_unlock(&g_cache_lock);
-    if (old.inode)
-        inode_put(old.inode);
-    if (old.table)
-        site_table_put(old.table);
+    if (old)
+        site_table_put(old);
 }
 
-static struct site_table *search(struct file *file)
+/* False: out of memory or unreadable, which may pass and is not remembered. */
+static bool search(struct inode *inode, u64 size, struct site_table **out)
 {
-    struct elf_reader r = {.read = read_file, .ctx = file, .size = READ_ONCE(file->inode->size)};
+    struct page_reader pages = {.inode = inode, .page = kmalloc(PAGE_SIZE), .index = UINT64_MAX};
+    struct elf_reader r = {.read = read_pages, .ctx = &pages, .size = size};
     struct site_table *t = kzalloc(sizeof(*t));
+    int err = -ENOMEM;
 
-    if (!t)
-        return NULL;
+    if (pages.page && t)
+        err = sites_find(&r, &t->list);
+    kfree(pages.page);
+    if (err || t->list.count == 0) {
+        kfree(t);
+        *out = NULL;
+        return err != -ENOMEM && err != -EIO;
+    }
     ref_init(&t->ref);
-    if (sites_find(&r, &t->list) == 0 && t->list.count > 0)
-        return t;
-    site_table_put(t);
-    return NULL;
+    *out = t;
+    return true;
 }
 
-struct site_table *site_table_get(struct file *file)
+struct site_table *site_table_search(struct inode *inode)
 {
-    struct entry e = describe(file->inode);
-    struct site_table *t;
+    struct entry e = describe(inode);
 
-    if (lookup(&e, &t))
-        return t;
-    t = e.table = search(file);
-    insert(&e);
-    return t;
+    if (search(inode, e.size, &e.table))
+        insert(&e);
+    return e.table;
 }
 
 void site_table_put(struct site_table *t)

@@ -83,14 +83,16 @@ static int add_candidate(struct search *s, u64 va)
     return 0;
 }
 
+#define BYTES(b) (0x0101010101010101UL * (b))
+
 /* True when one of eight bytes is 05. */
 static bool has_05(const u8 *p)
 {
     u64 x;
 
     memcpy(&x, p, sizeof(x));
-    x ^= 0x0505050505050505UL;
-    return (x - 0x0101010101010101UL) & ~x & 0x8080808080808080UL;
+    x ^= BYTES(0x05);
+    return (x - BYTES(0x01)) & ~x & BYTES(0x80);
 }
 
 /*
@@ -210,26 +212,43 @@ static bool leads_operand(const u8 *p)
     return (u8)(*p - 0xe8) <= 1 || (*p & 0xc7) == 0x05 || ((*p & 0xf0) == 0x80 && p[-1] == 0x0f);
 }
 
+/* The four bytes at `i` (at least 2) as a displacement: does it lead to where we look? */
+static void scan_operand(struct search *s, const struct chunk *c, size_t i)
+{
+    u64 target;
+    s32 d;
+
+    memcpy(&d, c->bytes + i, sizeof(d));
+    target = c->va + i + 4 + (u64)(s64)d;
+    if (unlikely(filter_has(s->filter, target)) && leads_operand(c->bytes + i - 1))
+        refer(s, target);
+}
+
+/* The high bit of each byte that is 00 or ff, and perhaps of some that are 01 or fe. */
+static u64 small_high_bytes(const u8 *p)
+{
+    u64 x;
+
+    memcpy(&x, p, sizeof(x));
+    return (((x - BYTES(0x01)) & ~x) | ((~x - BYTES(0x01)) & x)) & BYTES(0x80);
+}
+
 /*
- * Every position whose high byte is that of a displacement within +-16 MiB: larger files have few
- * functions that refer to each other from further away, but those count too, so `wide` looks at all.
+ * Only operands whose high byte is that of a displacement within +-16 MiB, eight bytes at a time;
+ * in larger images all.
  */
 static int scan_references(struct search *s, const struct chunk *c)
 {
-    const u8 *b = c->bytes;
-    u8 high = s->wide ? 0xff : 1;
+    size_t high = 5; /* of the first operand with two bytes before it */
 
-    for (size_t i = 2; i + 4 <= c->size; i++) {
-        u64 target;
-        s32 d;
+    for (; !s->wide && high + 8 <= c->size; high += 8) {
+        u64 hits = small_high_bytes(c->bytes + high);
 
-        if (likely((u8)(b[i + 3] + 1) > high))
-            continue;
-        memcpy(&d, b + i, sizeof(d));
-        target = c->va + i + 4 + (u64)(s64)d;
-        if (unlikely(filter_has(s->filter, target)) && leads_operand(b + i - 1))
-            refer(s, target);
+        for (; hits; hits &= hits - 1)
+            scan_operand(s, c, high + (size_t)__builtin_ctzl(hits) / 8 - 3);
     }
+    for (; high < c->size; high++)
+        scan_operand(s, c, high - 3);
     return 0;
 }
 
@@ -306,10 +325,13 @@ struct window {
     size_t start, end;
 };
 
-/* Nothing enters the replaced bytes behind the first. */
+/* The jump keeps within a page, and nothing enters the replaced bytes behind the first. */
 static bool window_ok(const struct code *c, struct window w)
 {
-    if (w.end - w.start < SITE_PATCH_SIZE)
+    u64 va = c->va + w.start;
+
+    if (w.end - w.start < SITE_PATCH_SIZE ||
+        page_down(va) != page_down(va + SITE_PATCH_SIZE - 1))
         return false;
     for (size_t i = w.start + 1; i < w.start + SITE_PATCH_SIZE; i++) {
         if (c->marks[i] & MARK_TARGET)

@@ -10,7 +10,7 @@
  *   E: ...                     E: ...             [R:       post
  *                                                           jmp  E]
  *
- * Five bytes at P are replaced. Without post instructions the kernel returns straight to S + 2, which
+ * Five bytes at P, all in one page, are replaced. Without post instructions the kernel returns straight to S + 2, which
  * then lies at or behind P + 5. Either of pre and post may be empty, not both.
  */
 #ifndef LOADER_TRAMPOLINE_H

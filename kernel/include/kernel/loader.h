@@ -20,19 +20,20 @@ int exec_file(int dfd, const char *path, unsigned lookup_flags, char *const argv
               char *const envp[], struct regs *regs);
 
 /*
- * Rewrites the certain syscall sites of text that is about to become executable: called by mm for a
- * private executable file mapping (after the VMA exists, before any page is filled for execution) and
- * by mprotect for pages that become executable. Never fails: what it cannot do is left to the trap.
+ * Makes a private executable file mapping known to the rewriter: called by mm without mm->lock after
+ * the VMA exists, before any page is filled for execution, and by mprotect for file pages that become
+ * executable. Never fails: what it cannot do is left to the trap.
  */
 void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset);
 
 /*
- * Applies the patches for one page just being filled (content at `page`, which will be mapped at
- * `va`). Called by the fault path with mm->lock held; must not block.
+ * Changes the content at `page` of one page just being filled, which will be mapped at `va`: in text
+ * the certain syscall sites become jumps, a page of a VM_TRAMPOLINE mapping (zeroed before) gets its
+ * code. Called by the fault path with mm->lock held; reads the file through the page cache.
  */
 void rewrite_page(struct mm *mm, uintptr_t va, void *page);
 
-/* Forgets patches in a range that is unmapped or replaced. mm->lock held. */
+/* Forgets what is known of a range that is unmapped or replaced. mm->lock held. */
 void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
 
 /*
