@@ -44,6 +44,7 @@ void pagecache_set_backing(struct inode *inode, const struct pagecache_ops *ops,
     inode->size = size;
     inode->blocks = pages_of(size) * BLOCKS_PER_PAGE;
     spin_lock(&g_backed_lock);
+    list_del(&c->backed_link); /* an archive may name one file's data twice */
     list_add_tail(&g_backed, &c->backed_link);
     spin_unlock(&g_backed_lock);
 }

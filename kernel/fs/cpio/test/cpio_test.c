@@ -183,6 +183,8 @@ static void hard_links(void **state)
     add(&(struct item){.name = "h3", .mode = S_IFREG | 0644, .ino = 5, .nlink = 3, .data = "shared"});
     add(&(struct item){.name = "g1", .mode = S_IFREG | 0644, .ino = 6, .nlink = 2, .data = "first"});
     add(&(struct item){.name = "g2", .mode = S_IFREG | 0644, .ino = 6, .nlink = 2});
+    add(&(struct item){.name = "b1", .mode = S_IFREG | 0644, .ino = 7, .nlink = 2, .data = "old"});
+    add(&(struct item){.name = "b2", .mode = S_IFREG | 0644, .ino = 7, .nlink = 2, .data = "both"});
     add(&(struct item){.name = "single1", .mode = S_IFREG | 0644, .ino = 0, .data = "a"});
     add(&(struct item){.name = "single2", .mode = S_IFREG | 0644, .ino = 0, .data = "b"});
     for (u32 i = 100; i < 800; i++) {
@@ -200,6 +202,7 @@ static void hard_links(void **state)
     assert_int_equal(stat_of("/h1").st_ino, stat_of("/h3").st_ino);
     assert_string_equal(text_of("/h1"), "shared");
     assert_string_equal(text_of("/g2"), "first");
+    assert_string_equal(text_of("/b1"), "both");
     assert_string_equal(text_of("/single1"), "a");
     assert_string_equal(text_of("/single2"), "b");
     assert_int_equal(stat_of("/m50").st_ino, stat_of("/n50").st_ino);
