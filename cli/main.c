@@ -182,10 +182,8 @@ int main(int argc, char **argv)
 
     if (argc < 4 || strcmp(argv[1], "run") != 0)
         return complain("usage: adyton run [OPTION...] ROOTFS PROGRAM [ARG...]"), HOST_EXIT_ERROR;
-    if (host_clear_range(argv) < 0)
+    if (host_init(argv) < 0)
         return HOST_EXIT_ERROR;
-    if (host_reserve_fds() < 0)
-        return complain("cannot open /dev/null"), HOST_EXIT_ERROR;
     i = parse_options(argc, argv, &run, &manifest.flags);
     if (i < 0 || i + 1 >= argc)
         return HOST_EXIT_ERROR;

@@ -3,17 +3,13 @@
 #include "fds.h"
 #include <errno.h>
 #include <fcntl.h>
-#include "host.h"
 
 #define STANDARD_COUNT 3
 
-static int g_reserved;
 static unsigned g_granted; /* bit per descriptor */
 
-int host_reserve_fds(void)
+int fds_reserve(void)
 {
-    if (g_reserved)
-        return 0;
     for (int fd = 0; fd < STANDARD_COUNT; fd++) {
         if (fcntl(fd, F_GETFD) >= 0) {
             g_granted |= 1U << fd;
@@ -23,7 +19,6 @@ int host_reserve_fds(void)
         if (open("/dev/null", O_RDWR) != fd)
             return -errno;
     }
-    g_reserved = 1;
     return 0;
 }
 

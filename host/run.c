@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "boot.h"
-#include "fds.h"
 #include "image.h"
 #include "internal.h"
 #include "layout.h"
@@ -298,7 +297,7 @@ int host_run(const struct host_run *run)
     int status = HOST_EXIT_ERROR;
     int ret;
 
-    if (host_reserve_fds() < 0 || host_clear_range(NULL) < 0)
+    if (host_init(NULL) < 0)
         return HOST_EXIT_ERROR;
     process = process_new(run);
     if (!process) {

@@ -229,15 +229,24 @@ static uint32_t bcd(unsigned value)
     return out;
 }
 
-/* 0xYYYYMMDD */
+/*
+ * 0xYYYYMMDD of today, UTC; gmtime() would read the time zone's files. Days are counted from 1 March
+ * of year 0, so that a leap day ends its year, in eras of 400 years.
+ */
 static uint32_t today_bcd(void)
 {
-    time_t now = time(NULL);
-    struct tm tm = {0};
+    unsigned days = (unsigned)(time(NULL) / 86400) + 719468;
+    unsigned era = days / 146097;
+    unsigned day = days % 146097;
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    unsigned month; /* 0: March */
 
-    (void)gmtime_r(&now, &tm);
-    return bcd((unsigned)(tm.tm_year + 1900) * 10000 + (unsigned)(tm.tm_mon + 1) * 100 +
-               (unsigned)tm.tm_mday);
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    day = day - (153 * month + 2) / 5 + 1;
+    year += era * 400 + (month >= 10);
+    month = month < 10 ? month + 3 : month - 9;
+    return bcd(year * 10000 + month * 100 + day);
 }
 
 static void fill_sigstruct(struct sgx_sigstruct *sig, const struct sgx_secs *secs,

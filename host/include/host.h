@@ -36,18 +36,15 @@ struct host_run {
 #define HOST_EXIT_NOTFOUND  127
 
 /*
- * Puts /dev/null on each closed one of descriptors 0, 1 and 2, so that nothing opened later lands
- * there, and remembers them: the enclave sees them closed. To be called before anything is opened;
- * host_run() calls it too. 0 or -errno.
+ * Prepares the process; to be called first thing with main()'s argv. host_run() calls it with NULL.
+ *  - Descriptors 0, 1 and 2 that are closed get /dev/null, so that nothing opened later lands there;
+ *    the enclave sees them closed.
+ *  - The enclave's range must be free. With an unlimited stack the kernel places libraries into it:
+ *    then the program is started again with a limit, and this does not return.
+ *  - libcrypto starts without its configuration file.
+ * 0, or -errno after one line on stderr. Calls after the first do nothing.
  */
-int host_reserve_fds(void);
-
-/*
- * Sees to it that the enclave's range is free. With an unlimited stack the kernel places libraries
- * into it: then this starts the program again with a limit and does not return. To be called first
- * thing with main()'s argv. 0, or -EEXIST after one line on stderr.
- */
-int host_clear_range(char **argv);
+int host_init(char **argv);
 
 /*
  * Runs to the end. Returns the status for exit(3): the program's, 128+N for signal N, or

@@ -4,6 +4,7 @@
 Checks the host runtime against computations of its own, written from the SDM, the manifest's header
 and dm-verity's format: host_check.py HOST_TOOL. Each check prints a line; any mismatch ends it.
 """
+import datetime
 import hashlib
 import os
 import shutil
@@ -83,6 +84,9 @@ def check_sigstruct(sig, measurement):
     assert sig[24:40] == bytes.fromhex("01010000600000006000000001000000")
     n, s = (int.from_bytes(sig[o:o + 384], "little") for o in (128, 516))
     q1, q2 = (int.from_bytes(sig[o:o + 384], "little") for o in (1040, 1424))
+    days = [(datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=s))
+            .strftime("%Y%m%d") for s in (0, 60)]
+    assert "%08x" % struct.unpack_from("<I", sig, 20) in days, "date"
     assert n.bit_length() == 3072 and sig[512:516] == b"\x03\0\0\0"
     digest = hashlib.sha256(sig[0:128] + sig[900:1028]).digest()
     prefix = bytes.fromhex("3031300d060960864801650304020105000420")

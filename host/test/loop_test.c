@@ -18,6 +18,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "fds.h"
 #include "hostcall_dispatch.h"
 #include "internal.h"
 #include "sgx.h"
@@ -76,7 +77,7 @@ static int setup(void **state)
     static const struct host_run run;
 
     (void)state;
-    assert_int_equal(host_reserve_fds(), 0);
+    assert_int_equal(fds_reserve(), 0);
     g_process = calloc(1, sizeof(*g_process));
     g_context = calloc(1, sizeof(*g_context));
     assert_non_null(g_process);

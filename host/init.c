@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The enclave's range [0, 2^46) must hold no memory of this process. Linux maps from the top down,
+ * Preparing the process. The enclave's range [0, 2^46) must hold no memory of this process. Linux maps from the top down,
  * far above it, unless the stack is unlimited: then from a third of the address space up, into it.
  */
 #include <errno.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "fds.h"
 #include "internal.h"
 #include "layout.h"
 
@@ -42,7 +45,7 @@ static void start_again(char **argv)
     (void)execv("/proc/self/exe", argv);
 }
 
-int host_clear_range(char **argv)
+static int clear_range(char **argv)
 {
     unsigned long start = lowest_mapping();
 
@@ -54,4 +57,24 @@ int host_clear_range(char **argv)
                "(ulimit -s 8192) and start again",
                start);
     return -EEXIST;
+}
+
+int host_init(char **argv)
+{
+    static int done;
+    int ret;
+
+    if (done)
+        return 0;
+    ret = clear_range(argv); /* first: what is closed must still be closed when it starts again */
+    if (ret < 0)
+        return ret;
+    ret = fds_reserve();
+    if (ret < 0) {
+        host_error("cannot open /dev/null: %s", strerror(-ret));
+        return ret;
+    }
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+    done = 1;
+    return 0;
 }
