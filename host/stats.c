@@ -134,7 +134,7 @@ static int fits_line(const cJSON *item)
 
     if (!cJSON_IsObject(item) || cJSON_GetArraySize(item) > LINE_FIELDS_MAX)
         return 0;
-    cJSON_ArrayForEach(child, item)
+    for (child = item->child; child; child = child->next)
         if (!cJSON_IsNumber(child))
             return 0;
     return item->child != NULL;
@@ -145,7 +145,7 @@ static void print_line(FILE *f, const cJSON *item, int depth)
     const cJSON *child;
 
     (void)fprintf(f, "%*s%-*s", depth * 2, "", 36 - depth * 2, item->string);
-    cJSON_ArrayForEach(child, item)
+    for (child = item->child; child; child = child->next)
         (void)fprintf(f, " %14.0f %s", child->valuedouble, child->string);
     (void)fputc('\n', f);
 }
@@ -162,7 +162,8 @@ static void print_person(FILE *f, const cJSON *item, int depth)
 
         if (depth > 0 && item->child)
             (void)fprintf(f, "%*s%s\n", depth * 2, "", name);
-        cJSON_ArrayForEach(child, item) print_person(f, child, depth + 1);
+        for (child = item->child; child; child = child->next)
+            print_person(f, child, depth + 1);
     } else if (cJSON_IsNumber(item)) {
         if (item->valuedouble != 0)
             (void)fprintf(f, "%*s%-*s %14.0f\n", depth * 2, "", 36 - depth * 2, name,

@@ -99,7 +99,7 @@ static int do_manifest(char **args)
 
 static int do_verity(char **args)
 {
-    uint64_t size, read_size;
+    uint64_t size = 0, read_size = 0;
     struct manifest_root root, again;
     int fd = open(args[0], O_RDWR | O_CLOEXEC);
     int ret;
