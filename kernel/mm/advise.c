@@ -65,6 +65,7 @@ int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 }
 
 static int advise_dontneed(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+    REQUIRES(&mm->lock)
 {
     if (v->flags & (VM_LOCKED | VM_SPECIAL))
         return -EINVAL;
@@ -74,6 +75,7 @@ static int advise_dontneed(struct mm *mm, struct vma *v, uintptr_t start, uintpt
 }
 
 static int advise_free(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+    REQUIRES(&mm->lock)
 {
     if (!vma_anonymous(v) || (v->flags & (VM_SHARED | VM_LOCKED | VM_SPECIAL)))
         return -EINVAL;
@@ -82,6 +84,7 @@ static int advise_free(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t 
 
 /* A hole in shared memory: for a shared file its fallocate does it (advise_remove_file). */
 static int advise_remove(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+    REQUIRES(&mm->lock)
 {
     if ((v->flags & VM_LOCKED) || !(v->flags & VM_SHARED))
         return -EINVAL;
@@ -189,6 +192,7 @@ static int advise_flags(struct mm *mm, uintptr_t start, uintptr_t end, int advic
 }
 
 static int advise_vma(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end, int advice)
+    REQUIRES(&mm->lock)
 {
     switch (advice) {
     case MADV_DONTNEED:

@@ -18,7 +18,7 @@
  */
 #include "internal.h"
 
-#define FREE_RANGE_MAX (8192UL) /* pages: 32 MiB, glibc's largest mmap threshold */
+#define FREE_RANGE_MAX (32768UL) /* pages: 128 MiB */
 #define TRIM_BATCH     (512UL)  /* pages at least, so that trimming is bulk */
 #define RESERVE_MAX    (512UL)  /* pages kept for the kernel */
 

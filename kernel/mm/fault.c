@@ -114,7 +114,7 @@ static int fault_trampolines(struct mm *mm, struct vma *v, uintptr_t addr)
 /* ---- Stacks --------------------------------------------------------------------------------- */
 
 /* Extends the stack `v` down to the page at `addr`. False: that is not an access to a stack. */
-static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr)
+static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr) REQUIRES(&mm->lock)
 {
     struct vma *prev = vma_prev(v);
     u64 more = (v->start - addr) >> PAGE_SHIFT;
@@ -144,6 +144,7 @@ static bool access_allowed(unsigned vm_flags, unsigned access)
 
 /* The VMA for an access, its stack grown when needed; NULL with *code. */
 static struct vma *fault_vma(struct mm *mm, uintptr_t addr, unsigned access, int *code)
+    REQUIRES(&mm->lock)
 {
     struct vma *v = mm_find_next(mm, addr);
     *code = SEGV_MAPERR;

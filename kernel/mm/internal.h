@@ -131,22 +131,24 @@ u64 kpage_free_count(void); /* committed but unused */
 struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
 /* Drops the references of a VMA that is in no tree. May take VFS locks: without mm->lock. */
 void vma_free(struct vma *v);
-void vma_link(struct mm *mm, struct vma *v);
-void vma_unlink(struct mm *mm, struct vma *v);
+void vma_link(struct mm *mm, struct vma *v) REQUIRES(&mm->lock);
+void vma_unlink(struct mm *mm, struct vma *v) REQUIRES(&mm->lock);
 struct vma *vma_next(struct vma *v);
 struct vma *vma_prev(struct vma *v);
 /* Splits at `addr`, strictly inside; the upper part is new and returned in *upper. -ENOMEM. */
-int vma_split(struct mm *mm, struct vma *v, uintptr_t addr, struct vma **upper);
+int vma_split(struct mm *mm, struct vma *v, uintptr_t addr, struct vma **upper) REQUIRES(&mm->lock);
 /* Joins `v` with what fits on either side; returns the VMA that now covers it. */
-struct vma *vma_merge(struct mm *mm, struct vma *v, struct list *dead);
+struct vma *vma_merge(struct mm *mm, struct vma *v, struct list *dead) REQUIRES(&mm->lock);
 /* Moves an edge of a linked VMA; no neighbour may be crossed. */
-void vma_set_range(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+void vma_set_range(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+    REQUIRES(&mm->lock);
 /* Splits at both ends so that whole VMAs cover [start, end) where anything does. -ENOMEM. */
-int vma_isolate(struct mm *mm, uintptr_t start, uintptr_t end);
+int vma_isolate(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* The highest gap of `size` bytes inside [low, high); 0 when there is none. */
-uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t high);
+uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t high)
+    REQUIRES(&mm->lock);
 /* True when nothing is mapped in [start, end). */
-bool vma_range_empty(struct mm *mm, uintptr_t start, uintptr_t end);
+bool vma_range_empty(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* Adds (sign 1) or takes away (-1) a VMA's pages in mm's counters. */
 void vma_account(struct mm *mm, unsigned flags, u64 pages, int sign);
 /* Frees the VMAs on a list made by unmapping or merging. Without mm->lock. */
@@ -199,12 +201,12 @@ void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end);
 bool range_has_free(uintptr_t start, uintptr_t end);
 /* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were
  * unbound. */
-void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* The pages of [start, end) go back to the host, but for those that it refuses to take. */
 void range_release(struct mm *mm, uintptr_t start, uintptr_t end);
 /* The content of private memory goes; file pages are read again when touched. -ENOMEM. (advise.c)
  */
-int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* Brings the pages that are present to `prot`. -ENOMEM: done in part. */
 int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot);
 /* Commits what is absent in [start, end) of an anonymous VMA. -ENOMEM. */
@@ -218,7 +220,8 @@ void mm_rss_add(struct mm *mm, s64 pages);
 int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dead)
     REQUIRES(&mm->lock);
 /* Where a mapping of `size` may go by the address policy, 0 for nowhere. */
-uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags);
+uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
+    REQUIRES(&mm->lock);
 /* RLIMIT_AS, RLIMIT_DATA, max_map_count and the commit check for `pages` more. 0 or -ENOMEM. */
 int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages);
 /* RLIMIT_MEMLOCK for `pages` more locked ones. 0 or -EAGAIN. */
@@ -227,7 +230,7 @@ int map_may_lock(const struct mm *mm, u64 pages);
 bool map_range_owned(uintptr_t start, uintptr_t end);
 /* Inserts and merges a new private anonymous VMA over an empty range. -ENOMEM. */
 int map_insert_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags,
-                         const char *name, struct list *dead);
+                         const char *name, struct list *dead) REQUIRES(&mm->lock);
 unsigned vm_flags_of_prot(unsigned prot);
 /* Whether the program may have writable and executable pages (manifest). */
 bool map_wx_forbidden(unsigned vm_flags);
@@ -239,7 +242,7 @@ int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, unsigned access);
  * Makes the page at `addr` of VMA `v` present with the VMA's permissions (at least readable where
  * it was absent). -ENOMEM, -ENXIO beyond the file's end, -EIO. mm->lock held.
  */
-int fault_page(struct mm *mm, struct vma *v, uintptr_t addr);
+int fault_page(struct mm *mm, struct vma *v, uintptr_t addr) REQUIRES(&mm->lock);
 
 /* ---- Shared objects and file users (shared.c) ----------------------------------------------- */
 
@@ -253,7 +256,7 @@ void shared_join(struct vma *v, struct shared_object *o);
 void shared_detach(struct vma *v);
 /* The linear address of a new VM_SHARED mapping `v`, 0 when it must be an alias elsewhere.
  * mm->lock. */
-uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size);
+uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size) REQUIRES(&mm->lock);
 /* Whether a VMA may grow up to `end` without leaving its object's window or its zone. */
 bool shared_may_extend(const struct vma *v, uintptr_t end);
 /* Whether pages of shared memory in [start, end) stay because another mm has them mapped there. */

@@ -81,7 +81,7 @@ bool map_range_owned(uintptr_t start, uintptr_t end)
 /* The highest usable gap in [low, high); those with free pages only if `anonymous` or none is left.
  */
 static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t high,
-                           bool anonymous)
+                           bool anonymous) REQUIRES(&mm->lock)
 {
     uintptr_t fallback = 0;
     for (int i = 0; i < AVOID_TRIES && high > low; i++) {
@@ -126,7 +126,7 @@ static bool in_program_range(uintptr_t addr, size_t size)
 }
 
 /* Decides r->addr for a request without MAP_FIXED; the hint counts when the range is free. */
-static int choose_address(struct mm *mm, struct map_request *r, struct vma *v)
+static int choose_address(struct mm *mm, struct map_request *r, struct vma *v) REQUIRES(&mm->lock)
 {
     uintptr_t hint = page_down(r->addr);
     if (hint && in_program_range(hint, r->size) && vma_range_empty(mm, hint, hint + r->size) &&
@@ -166,7 +166,7 @@ static bool extends(const struct vma *v, unsigned vm_flags, const char *name)
 
 /* Extends a neighbour over [start, end) instead of a new VMA: the common case of malloc and brk. */
 static bool extend_neighbour(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags,
-                             const char *name, struct list *dead)
+                             const char *name, struct list *dead) REQUIRES(&mm->lock)
 {
     struct vma *prev = mm_find(mm, start - 1), *next = mm_find(mm, end), *v = NULL;
     if (prev && extends(prev, vm_flags, name))
@@ -362,6 +362,7 @@ long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned 
 
 /* The free range closest to `near` within `reach`, 0 for none. */
 static uintptr_t choose_near(struct mm *mm, size_t size, uintptr_t near, u64 reach)
+    REQUIRES(&mm->lock)
 {
     uintptr_t low = near > reach + USER_START ? near - reach : USER_START;
     uintptr_t high = near < USER_END - reach ? near + reach : USER_END;

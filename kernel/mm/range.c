@@ -124,6 +124,7 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
 
 /* Pages of an address space that ends are out of everybody's reach: no reason to trim them now. */
 static bool may_keep(const struct mm *mm, const struct vma *v, u8 state, u64 pages)
+    REQUIRES(&mm->lock)
 {
     if (mm->ending)
         return true;

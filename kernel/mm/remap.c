@@ -99,6 +99,7 @@ static struct vma *clone_vma(struct mm *mm, struct vma *v, const struct remap *r
 }
 
 static uintptr_t choose_target(struct mm *mm, struct vma *v, size_t size, bool growing)
+    REQUIRES(&mm->lock)
 {
     bool plain = vma_anonymous(v) && (v->flags & (VM_SHARED | VM_WRITE)) == VM_WRITE;
     size_t slack = plain && growing ? min(size, SLACK_MAX) : 0;

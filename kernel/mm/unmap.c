@@ -12,7 +12,7 @@
 #include <syscalls.gen.h>
 #include <kernel/task.h>
 
-static int unbind_range(struct mm *mm, uintptr_t start, uintptr_t end)
+static int unbind_range(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock)
 {
     for (struct vma *v = mm_find_next(mm, start); v && v->start < end; v = vma_next(v)) {
         int err = vma_shared_file(v) ? shared_unbind(mm, v, v->start, v->end) : 0;
@@ -22,7 +22,7 @@ static int unbind_range(struct mm *mm, uintptr_t start, uintptr_t end)
     return 0;
 }
 
-static void remove_vma(struct mm *mm, struct vma *v, struct list *dead)
+static void remove_vma(struct mm *mm, struct vma *v, struct list *dead) REQUIRES(&mm->lock)
 {
     if (v->flags & VM_EXEC)
         rewrite_unmap(mm, v->start, v->end - v->start);
@@ -32,7 +32,7 @@ static void remove_vma(struct mm *mm, struct vma *v, struct list *dead)
 }
 
 /* An end of a plain VMA goes: by far the most usual case, without a split. */
-static bool unmap_edge(struct mm *mm, uintptr_t start, uintptr_t end)
+static bool unmap_edge(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock)
 {
     struct vma *v = mm_find(mm, start);
     if (!v || v->object || (v->flags & (VM_EXEC | VM_SHARED)) || end > v->end)
