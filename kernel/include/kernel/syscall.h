@@ -11,9 +11,7 @@
 #include <kernel/regs.h>
 #include <kernel/signal.h>
 #include <kernel/types.h>
-#if __has_include(<syscalls.gen.h>) /* made by scripts/gen-syscalls.py --header */
-#include <syscalls.gen.h>
-#endif
+#include <syscalls.gen.h> /* made by scripts/gen-syscalls.py */
 
 /* From the entry code: decodes, traces, dispatches; puts the result into regs->rax. */
 void syscall_dispatch(struct regs *regs);
