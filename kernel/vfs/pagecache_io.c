@@ -69,6 +69,7 @@ static ssize_t pin_pages(struct inode *inode, u64 pos, size_t size, struct pin_b
 
     b->count = 0;
     mutex_lock(&c->lock);
+    pin_begin(c, b);
     size = pos < inode->size ? min(size, inode->size - pos) : 0;
     while (room < size && b->count < PIN_MAX) {
         u64 slot;
@@ -79,12 +80,10 @@ static ssize_t pin_pages(struct inode *inode, u64 pos, size_t size, struct pin_b
         b->page[b->count++] = cpage_addr(slot);
         room += PAGE_SIZE - (pos + room) % PAGE_SIZE;
     }
-    if (b->count)
-        pin_begin(c, b);
-    mutex_unlock(&c->lock);
     if (!b->count)
-        return err;
-    return (ssize_t)min(room, size);
+        pin_end(c, b);
+    mutex_unlock(&c->lock);
+    return b->count ? (ssize_t)min(room, size) : err;
 }
 
 /* Whole pages at a time. 0 with nothing copied: the next page must go the small way. */
@@ -370,15 +369,13 @@ static int fallocate_locked(struct inode *inode, int mode, u64 start, u64 end)
     bool grow = !(mode & FALLOC_FL_KEEP_SIZE) && end > inode->size;
     int err;
 
-    if (mode & FALLOC_FL_PUNCH_HOLE) {
-        if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
-            return -EPERM;
+    if ((mode & ~FALLOC_FL_KEEP_SIZE) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+        return -EPERM;
+    err = grow ? inode_newsize_ok(inode, end) : 0;
+    if (!err && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
         err = punch(inode, start, end);
-    } else {
-        err = grow ? inode_newsize_ok(inode, end) : 0;
-        if (!err)
-            err = preallocate(inode, start, end, grow);
-    }
+    if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
+        err = preallocate(inode, start, end, grow);
     if (!err)
         inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
     return err;
@@ -390,9 +387,9 @@ int pagecache_fallocate(struct file *f, int mode, loff_t offset, loff_t size)
     loff_t end;
     int err;
 
-    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+    if ((mode & FALLOC_FL_PUNCH_HOLE) && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
         return -EOPNOTSUPP;
     if (offset < 0 || size <= 0)
         return -EINVAL;

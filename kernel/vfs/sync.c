@@ -46,8 +46,6 @@ static int fallocate_mode(int mode)
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
     case FALLOC_FL_ZERO_RANGE:
     case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
-    case FALLOC_FL_COLLAPSE_RANGE:
-    case FALLOC_FL_INSERT_RANGE:
         return 0;
     }
     return -EOPNOTSUPP;
@@ -65,10 +63,6 @@ static int fallocate_type(mode_t mode)
 static int fallocate_seals(const struct inode *inode, int mode, loff_t end)
 {
     if ((mode & ~FALLOC_FL_KEEP_SIZE) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
-        return -EPERM;
-    if ((mode & FALLOC_FL_COLLAPSE_RANGE) && (inode->seals & F_SEAL_SHRINK))
-        return -EPERM;
-    if ((mode & FALLOC_FL_INSERT_RANGE) && (inode->seals & F_SEAL_GROW))
         return -EPERM;
     if (!(mode & FALLOC_FL_KEEP_SIZE) && (u64)end > inode->size && (inode->seals & F_SEAL_GROW))
         return -EPERM;

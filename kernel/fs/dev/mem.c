@@ -82,6 +82,12 @@ static ssize_t random_read(struct file *f, struct iov_iter *to, loff_t *pos)
     return done ? (ssize_t)done : err;
 }
 
+/* random is ready to be read; what writers add is not asked for. urandom has no poll on Linux. */
+static unsigned random_poll(struct file *f, struct poll_table *pt)
+{
+    return POLLIN | POLLRDNORM;
+}
+
 static long random_ioctl(struct file *f, unsigned cmd, unsigned long arg)
 {
     if (cmd != RNDGETENTCNT)
@@ -108,6 +114,13 @@ static const struct file_ops g_random_ops = {
     .read = random_read,
     .write = null_write,
     .seek = mem_seek,
+    .poll = random_poll,
+    .ioctl = random_ioctl,
+};
+static const struct file_ops g_urandom_ops = {
+    .read = random_read,
+    .write = null_write,
+    .seek = mem_seek,
     .ioctl = random_ioctl,
 };
 
@@ -121,8 +134,9 @@ static const struct file_ops *mem_ops(unsigned minor)
     case MINOR_FULL:
         return &g_full_ops;
     case MINOR_RANDOM:
-    case MINOR_URANDOM:
         return &g_random_ops;
+    case MINOR_URANDOM:
+        return &g_urandom_ops;
     }
     return NULL;
 }

@@ -436,8 +436,8 @@ int pagecache_unbind_page(struct inode *inode, u64 index);
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index);
 
 /*
- * file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE and PUNCH_HOLE, as
- * tmpfs; others -EOPNOTSUPP. seek: SEEK_DATA and SEEK_HOLE too.
+ * file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE, PUNCH_HOLE and
+ * ZERO_RANGE; others -EOPNOTSUPP. seek: SEEK_DATA and SEEK_HOLE too.
  */
 ssize_t pagecache_read(struct file *f, struct iov_iter *to, loff_t *pos);
 ssize_t pagecache_write(struct file *f, struct iov_iter *from, loff_t *pos);
