@@ -10,6 +10,7 @@
 #include "pagecache.h"
 
 #define BLOCKS_PER_PAGE (PAGE_SIZE / 512)
+#define SHRINK_BATCH    256u
 
 static spinlock_t g_backed_lock = SPINLOCK_INIT("backed_caches");
 static struct list g_backed = LIST_INIT(g_backed); /* guarded by g_backed_lock */
@@ -98,6 +99,36 @@ void pin_end(struct pagecache *c, struct pin_batch *b)
     }
 }
 
+static bool is_pinned(const struct pagecache *c, const void *page)
+{
+    const struct pin_batch *b;
+
+    list_for_each(b, &c->pins, link) {
+        for (unsigned i = 0; i < b->count; i++) {
+            if (b->page[i] == page)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Frees up to `page_count` clean pages of one cache, but none that is being copied. */
+static size_t cache_shrink(struct pagecache *c, size_t page_count)
+{
+    u64 index = 0, slot;
+    size_t freed = 0;
+
+    while (freed < page_count && (slot = radix_next(&c->pages, &index))) {
+        if ((slot & CPAGE_CLEAN) && !is_pinned(c, cpage_addr(slot))) {
+            radix_delete(&c->pages, index);
+            kpages_free(cpage_addr(slot), 1);
+            freed++;
+        }
+        index++;
+    }
+    return freed;
+}
+
 /* ---- Finding and making ------------------------------------------------------------------------------ */
 
 static bool is_backed(const struct pagecache *c, u64 index)
@@ -111,6 +142,8 @@ static int page_insert(struct inode *inode, u64 index, u64 flags, u64 *slot)
     struct pagecache *c = inode->cache;
     void *page = kpages_alloc(1);
 
+    if (!page && cache_shrink(c, SHRINK_BATCH)) /* mm's own attempt found this cache locked */
+        page = kpages_alloc(1);
     if (!page)
         return -ENOMEM;
     *slot = (uintptr_t)page | flags;
@@ -403,23 +436,6 @@ uintptr_t pagecache_bound_at(struct inode *inode, u64 index)
 }
 
 /* ---- Giving memory back ------------------------------------------------------------------------------------ */
-
-/* Clean pages of one cache. A page in a copy stays. */
-static size_t cache_shrink(struct pagecache *c, size_t page_count)
-{
-    u64 index = 0, slot;
-    size_t freed = 0;
-
-    while (freed < page_count && (slot = radix_next(&c->pages, &index))) {
-        if ((slot & CPAGE_CLEAN) && list_empty(&c->pins)) {
-            radix_delete(&c->pages, index);
-            kpages_free(cpage_addr(slot), 1);
-            freed++;
-        }
-        index++;
-    }
-    return freed;
-}
 
 size_t pagecache_shrink(size_t page_count)
 {
