@@ -3,7 +3,8 @@
  * Kernel memory: pages from the dynamic range at KHEAP_START (committed on demand, counted against
  * MemorySize together with the programs' pages) and a slab heap over them. All calls are SMP-safe
  * and never block; NULL means that MemorySize or the host's memory is exhausted, and callers
- * return -ENOMEM.
+ * return -ENOMEM. They take no mutex that a caller may hold (mm->lock included), but growing the pool
+ * leaves the enclave: allocate before taking a spinlock. Freeing never leaves it.
  */
 #ifndef KERNEL_ALLOC_H
 #define KERNEL_ALLOC_H
