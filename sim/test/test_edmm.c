@@ -364,6 +364,22 @@ static void test_new_tcs(void **state)
     assert_int_equal(other.rdi, 0x1234);
 }
 
+/* A TCS needs a mapping of at most RW: the driver's fault handler refuses it otherwise. */
+static void test_tcs_mapped_wide(void **state)
+{
+    uint64_t tcs = dynamic(0x200);
+
+    (void)state;
+    accept_new(tcs);
+    assert_int_equal(modify(tcs, 1, SGX_PT_TCS, NULL), 0);
+    memset(&g_e.run, 0, sizeof(g_e.run));
+    g_e.run.tcs = tcs;
+    assert_int_equal(test_ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &g_e.run), -EFAULT);
+    assert_int_equal(g_e.run.exception_vector, 14);
+    assert_int_equal(g_e.run.exception_error_code & SGX_PF_P, 0); /* no page table entry */
+    assert_int_equal(test_ops->mprotect(g_e.dev, (void *)tcs, TEST_PAGE, 7), -EACCES);
+}
+
 static void test_early_stop(void **state)
 {
     uint64_t count;
@@ -458,6 +474,7 @@ int main(void)
         BOTH(test_trim),
         BOTH(test_modify_failures),
         BOTH(test_new_tcs),
+        BOTH(test_tcs_mapped_wide),
         BOTH(test_early_stop),
         BOTH(test_runs),
         BOTH(test_outside_mapping),
