@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The waiters of one poll(2) or select(2): one per queue that the files' poll ops name. Lives on the
- * caller's stack; only its own thread touches it. Everything that was added stays on its queue until
- * pollset_free(), so the caller holds a reference on every file meanwhile.
+ * The waiters of one poll(2) or select(2): one per queue that the files' poll ops name. Lives on
+ * the caller's stack; only its own thread touches it. Everything that was added stays on its queue
+ * until pollset_free(), so the caller holds a reference on every file meanwhile.
  */
 #ifndef KERNEL_EVENT_POLLSET_H
 #define KERNEL_EVENT_POLLSET_H
@@ -30,7 +30,8 @@ void pollset_free(struct pollset *ps);
 unsigned pollset_ask(struct pollset *ps, struct file *f, unsigned events);
 
 /*
- * How the calls measure time. `deadline` is monotonic ns: DEADLINE_NONE waits for ever, 0 not at all.
+ * How the calls measure time. `deadline` is monotonic ns: DEADLINE_NONE waits for ever, 0 not at
+ * all.
  */
 u64 poll_deadline(u64 timeout_ns);
 
@@ -38,9 +39,9 @@ u64 poll_deadline(u64 timeout_ns);
 u64 poll_remaining(u64 deadline);
 
 /*
- * The end of ppoll, pselect6 and select: gives the signal mask back (`masked`) and writes the time left
- * to `ts` or `tv` as Linux does. A time that cannot be written makes an interrupted call end in EINTR,
- * because it could not be restarted with what is left. Returns the call's result.
+ * The end of ppoll, pselect6 and select: gives the signal mask back (`masked`) and writes the time
+ * left to `ts` or `tv` as Linux does. A time that cannot be written makes an interrupted call end
+ * in EINTR, because it could not be restarted with what is left. Returns the call's result.
  */
 long poll_finish(long ret, u64 deadline, struct __kernel_timespec __user *ts,
                  struct __kernel_old_timeval __user *tv, bool masked);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select(2) and pselect6(2). The three sets come in as bitmaps of whole words; a closed descriptor in
- * any of them is EBADF, bits at or above the table's size are not looked at (as on Linux). References
- * on all files are held during the call.
+ * select(2) and pselect6(2). The three sets come in as bitmaps of whole words; a closed descriptor
+ * in any of them is EBADF, bits at or above the table's size are not looked at (as on Linux).
+ * References on all files are held during the call.
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
@@ -18,7 +18,9 @@
 #define SET_BITS  64
 #define FAST_WORDS 16 /* up to 1,024 descriptors without the heap */
 
-/* What makes a descriptor ready in each set, and what it asks its file for: select(2), "poll(2)". */
+/*
+ * What makes a descriptor ready in each set, and what it asks its file for: select(2), "poll(2)".
+ */
 static const unsigned g_set_ready[SETS] = {
     POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR,
     POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR,

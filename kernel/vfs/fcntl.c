@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fcntl(2), dup(2), dup2(2), dup3(2). Record locks and leases of files are vfs/lock.c's; pipes'
- * sizes do not exist yet (EBADF, as for every file that is no pipe). F_SETFL and owners change under
- * file->pos_lock; readers of file->flags see old or new.
+ * sizes do not exist yet (EBADF, as for every file that is no pipe). F_SETFL and owners change
+ * under file->pos_lock; readers of file->flags see old or new.
  */
 #include <kernel/files.h>
 #include <kernel/syscall.h>
@@ -15,7 +15,7 @@
 /* What F_SETFL may change; O_ASYNC is ignored where files send no SIGIO, as on Linux. */
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
-/* ---- Duplicates ---------------------------------------------------------------------------------- */
+/* ---- Duplicates ----------------------------------------------------------------------------- */
 
 static long dup_from(struct file *f, unsigned long from, bool cloexec)
 {
@@ -62,7 +62,7 @@ long sys_dup3(int oldfd, int newfd, int flags)
     return dup_onto(oldfd, newfd, flags & O_CLOEXEC);
 }
 
-/* ---- Status flags --------------------------------------------------------------------------------- */
+/* ---- Status flags --------------------------------------------------------------------------- */
 
 static long set_flags(struct file *f, unsigned flags)
 {
@@ -83,7 +83,7 @@ static long set_flags(struct file *f, unsigned flags)
     return ret;
 }
 
-/* ---- Owners (SIGIO) -------------------------------------------------------------------------------- */
+/* ---- Owners (SIGIO) ------------------------------------------------------------------------- */
 
 static bool process_exists(pid_t tgid)
 {
@@ -170,7 +170,7 @@ static long set_signal(struct file *f, unsigned long sig)
     return 0;
 }
 
-/* ---- Record locks ---------------------------------------------------------------------------------- */
+/* ---- Record locks --------------------------------------------------------------------------- */
 
 static bool is_lock_command(unsigned cmd)
 {
@@ -191,7 +191,7 @@ static long fcntl_lock(struct file *f, unsigned cmd, struct flock __user *arg)
     return ret ? ret : copy_to_user(arg, &fl, sizeof(fl));
 }
 
-/* ---- Leases and notification: not provided; the errno of a file system without them ------------------ */
+/* ---- Leases and notification: not provided; the errno of a file system without them --------- */
 
 static long set_lease(struct file *f, unsigned long type)
 {
@@ -200,7 +200,7 @@ static long set_lease(struct file *f, unsigned long type)
     return type == F_UNLCK && S_ISREG(f->inode->mode) ? -EAGAIN : -EINVAL;
 }
 
-/* ---- The call --------------------------------------------------------------------------------------- */
+/* ---- The call ------------------------------------------------------------------------------- */
 
 static long fcntl_owner(struct file *f, unsigned cmd, unsigned long arg)
 {

@@ -268,7 +268,7 @@ long sys_pwritev2(int fd, const struct iovec __user *vec, unsigned long segs, un
     return rw_vector(fd, vec, segs, (loff_t)pos_low, flags, file_write_iter);
 }
 
-/* ---- What regular files check before they change ------------------------------------------------ */
+/* ---- What regular files check before they change -------------------------------------------- */
 
 /* As Linux's send_sig(sig, current, 0): to this thread, as if it had sent it itself. */
 static void send_self(int sig)
@@ -362,7 +362,7 @@ ssize_t file_write_checks(struct file *f, struct iov_iter *from, loff_t *pos)
     return count;
 }
 
-/* ---- lseek --------------------------------------------------------------------------------------- */
+/* ---- lseek ---------------------------------------------------------------------------------- */
 
 loff_t file_seek_default(struct file *f, loff_t offset, int whence)
 {

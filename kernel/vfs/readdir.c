@@ -3,9 +3,9 @@
  * getdents(2), getdents64(2): directory entries into the program's buffer.
  *
  * Entries are put together in a kernel buffer (the file system's op holds the directory's lock
- * meanwhile) and copied out once, so that no page fault happens under it. file->pos_lock is held all
- * the time; the offset moves only when the copy succeeded, and an entry that does not fit is given by
- * the next call. Layouts: getdents(2).
+ * meanwhile) and copied out once, so that no page fault happens under it. file->pos_lock is held
+ * all the time; the offset moves only when the copy succeeded, and an entry that does not fit is
+ * given by the next call. Layouts: getdents(2).
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>

@@ -4,8 +4,8 @@
  * relatives. Data passes through a kernel buffer; no lock is held across the two halves except that
  * the description whose own offset moves has its pos_lock held by the half that moves it.
  *
- * Pipes of our own do not exist yet: splice works where an end is a pipe of the host (stdin, stdout),
- * and says EINVAL otherwise, as Linux does when neither end is a pipe.
+ * Pipes of our own do not exist yet: splice works where an end is a pipe of the host (stdin,
+ * stdout), and says EINVAL otherwise, as Linux does when neither end is a pipe.
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
@@ -123,7 +123,7 @@ static int get_offset(loff_t *pos, const loff_t __user *upos)
     return *pos < 0 ? -EINVAL : 0;
 }
 
-/* ---- sendfile -------------------------------------------------------------------------------------- */
+/* ---- sendfile ------------------------------------------------------------------------------- */
 
 static int sendfile_check(struct file *out, struct file *in, bool has_offset)
 {
@@ -167,7 +167,7 @@ long sys_sendfile(int out_fd, int in_fd, off_t __user *offset, size_t size)
     return ret;
 }
 
-/* ---- copy_file_range ------------------------------------------------------------------------------- */
+/* ---- copy_file_range ------------------------------------------------------------------------ */
 
 static int copy_file_range_check(struct file *in, struct file *out, unsigned flags)
 {
@@ -234,7 +234,7 @@ long sys_copy_file_range(int fd_in, loff_t __user *off_in, int fd_out, loff_t __
     return ret;
 }
 
-/* ---- splice ------------------------------------------------------------------------------------------ */
+/* ---- splice --------------------------------------------------------------------------------- */
 
 static int splice_check(struct file *in, const void __user *off_in, struct file *out,
                         const void __user *off_out)
@@ -314,7 +314,9 @@ long sys_tee(int fd_in, int fd_out, size_t size, unsigned flags)
     return ret;
 }
 
-/* vmsplice(2) on a pipe is writev(2) or, on its reading end, readv(2); no page is ever given away. */
+/*
+ * vmsplice(2) on a pipe is writev(2) or, on its reading end, readv(2); no page is ever given away.
+ */
 long sys_vmsplice(int fd, const struct iovec __user *vec, unsigned long segs, unsigned flags)
 {
     struct file *f;

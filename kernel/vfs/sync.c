@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sizes, space and durability of open files: ftruncate(2), fallocate(2), fsync(2) and its relatives,
- * posix_fadvise(2), readahead(2). The checks are Linux's in Linux's order; the work is the file
- * system's, under inode->lock where it takes it itself.
+ * Sizes, space and durability of open files: ftruncate(2), fallocate(2), fsync(2) and its
+ * relatives, posix_fadvise(2), readahead(2). The checks are Linux's in Linux's order; the work is
+ * the file system's, under inode->lock where it takes it itself.
  */
 #include <kernel/files.h>
 #include <kernel/syscall.h>
@@ -13,7 +13,7 @@
 
 #include "rw.h"
 
-/* ---- Size and space ------------------------------------------------------------------------------ */
+/* ---- Size and space ------------------------------------------------------------------------- */
 
 static long truncate_file(struct file *f, loff_t size)
 {
@@ -101,7 +101,7 @@ long sys_fallocate(int fd, int mode, loff_t offset, loff_t size)
     return ret;
 }
 
-/* ---- Durability ------------------------------------------------------------------------------------ */
+/* ---- Durability ----------------------------------------------------------------------------- */
 
 static long sync_file(int fd, bool datasync)
 {
@@ -173,7 +173,7 @@ long sys_sync_file_range(int fd, loff_t offset, loff_t size, unsigned flags)
     return 0;
 }
 
-/* ---- Advice: everything is in memory already --------------------------------------------------------- */
+/* ---- Advice: everything is in memory already ------------------------------------------------ */
 
 long sys_fadvise64(int fd, loff_t offset, size_t size, int advice)
 {

@@ -3,11 +3,12 @@
  * The host's descriptors 0, 1 and 2 as streams: terminal, pipe, file, or whatever else is there.
  *
  * The host's descriptors stay blocking or not as they are outside; O_NONBLOCK is a matter of the
- * description inside. A read asks for readiness first and waits on the queue, where signals reach it;
- * a blocking write goes out at once, one host call for up to HOST_IO_SIZE bytes. The host's word on
- * readiness is a hint: a lie costs a blocked host call or a turn of a loop.
+ * description inside. A read asks for readiness first and waits on the queue, where signals reach
+ * it; a blocking write goes out at once, one host call for up to HOST_IO_SIZE bytes. The host's
+ * word on readiness is a hint: a lie costs a blocked host call or a turn of a loop.
  *
- * Locking: struct console is constant after console_probe(), except its queue, which has its own lock.
+ * Locking: struct console is constant after console_probe(), except its queue, which has its own
+ * lock.
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
@@ -63,7 +64,7 @@ struct console *console_terminal(int flags)
     return any;
 }
 
-/* ---- Readiness ------------------------------------------------------------------------------------ */
+/* ---- Readiness ------------------------------------------------------------------------------ */
 
 unsigned console_ready(const struct console *c, unsigned events)
 {
@@ -103,14 +104,16 @@ static unsigned console_poll(struct file *f, struct poll_table *pt)
     return ready;
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------------------------------- */
 
 static bool nonblocking(const struct file *f, const struct iov_iter *it)
 {
     return (f->flags & O_NONBLOCK) || (it->flags & RWF_NOWAIT);
 }
 
-/* 0: a host read will not block for long. -EAGAIN, -ERESTARTSYS; -ETIMEDOUT: nothing came (VTIME). */
+/*
+ * 0: a host read will not block for long. -EAGAIN, -ERESTARTSYS; -ETIMEDOUT: nothing came (VTIME).
+ */
 static int read_wait(struct console *c, bool nonblock)
 {
     struct tty_read_mode mode = {.wait = true};
@@ -168,7 +171,7 @@ static ssize_t console_read(struct file *f, struct iov_iter *to, loff_t *pos)
     return n;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 static void broken_pipe(void)
 {
@@ -243,7 +246,7 @@ static ssize_t console_write(struct file *f, struct iov_iter *from, loff_t *pos)
     return done ? (ssize_t)done : n;
 }
 
-/* ---- The rest ---------------------------------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------------------------------- */
 
 static long console_ioctl(struct file *f, unsigned cmd, unsigned long arg)
 {
@@ -265,7 +268,7 @@ const struct file_ops console_ops = {
     .ioctl = console_ioctl,
 };
 
-/* ---- The first process' descriptors -------------------------------------------------------------------- */
+/* ---- The first process' descriptors --------------------------------------------------------- */
 
 static mode_t console_mode(enum target_fd_kind kind)
 {

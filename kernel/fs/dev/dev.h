@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of devfs share. Device numbers are Linux's (Documentation/admin-guide/devices.txt).
+ * What the parts of devfs share. Device numbers are Linux's
+ * (Documentation/admin-guide/devices.txt).
  */
 #ifndef KERNEL_FS_DEV_DEV_H
 #define KERNEL_FS_DEV_DEV_H
@@ -17,7 +18,7 @@
 /* mem.c: null, zero, full, random, urandom by minor number. -ENXIO for others. */
 int mem_open(unsigned minor, struct file *f);
 
-/* ---- console.c: a host descriptor as a stream ---------------------------------------------------- */
+/* ---- console.c: a host descriptor as a stream ----------------------------------------------- */
 
 #define CONSOLE_COUNT 3
 
@@ -37,14 +38,14 @@ struct console *console_terminal(int flags);
 extern const struct file_ops console_ops;
 
 /*
- * Until the host says `events` (or an error), `deadline` or a signal: 0, -ETIMEDOUT, -EINTR. Holds no
- * lock.
+ * Until the host says `events` (or an error), `deadline` or a signal: 0, -ETIMEDOUT, -EINTR. Holds
+ * no lock.
  */
 int console_wait(struct console *c, unsigned events, u64 deadline);
 /* What of `events` the host says is true now, with POLLERR and POLLHUP. */
 unsigned console_ready(const struct console *c, unsigned events);
 
-/* ---- tty.c: what makes a stream a terminal --------------------------------------------------------- */
+/* ---- tty.c: what makes a stream a terminal -------------------------------------------------- */
 
 /* Whether a read waits for input first, and how long (termios(3), VMIN and VTIME). */
 struct tty_read_mode {

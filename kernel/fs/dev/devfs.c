@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devtmpfs: a RAM file system that starts with the usual nodes, and the opening of character devices
- * wherever their nodes are. Programs may add and remove names as on Linux. Nodes and modes follow what
- * devtmpfs and udev make on Debian.
+ * devtmpfs: a RAM file system that starts with the usual nodes, and the opening of character
+ * devices wherever their nodes are. Programs may add and remove names as on Linux. Nodes and modes
+ * follow what devtmpfs and udev make on Debian.
  *
  * Locking: populate() runs before the superblock is visible; it holds each directory's lock because
  * the ops demand it.

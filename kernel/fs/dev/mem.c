@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * null(4), zero(4), full(4), random(4). No state and no locks: randomness comes from the processor, so
- * what a program writes to random is accepted and adds nothing.
+ * null(4), zero(4), full(4), random(4). No state and no locks: randomness comes from the processor,
+ * so what a program writes to random is accepted and adds nothing.
  */
 #include <kernel/mm.h>
 #include <kernel/random.h>
@@ -102,8 +102,16 @@ static int zero_mmap(struct file *f, struct vma *vma)
     return 0;
 }
 
-static const struct file_ops g_null_ops = {.read = null_read, .write = null_write, .seek = mem_seek};
-static const struct file_ops g_full_ops = {.read = zero_read, .write = full_write, .seek = mem_seek};
+static const struct file_ops g_null_ops = {
+    .read = null_read,
+    .write = null_write,
+    .seek = mem_seek,
+};
+static const struct file_ops g_full_ops = {
+    .read = zero_read,
+    .write = full_write,
+    .seek = mem_seek,
+};
 static const struct file_ops g_zero_ops = {
     .read = zero_read,
     .write = null_write,

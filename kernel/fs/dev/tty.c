@@ -2,7 +2,8 @@
 /*
  * The terminal: the host's, seen through descriptors 0, 1 and 2, /dev/tty, /dev/console and
  * /dev/pts/0. Its settings and size are the host's and are asked for there. Sessions and process
- * groups are ours: the program is alone on its terminal and in the foreground until it says otherwise.
+ * groups are ours: the program is alone on its terminal and in the foreground until it says
+ * otherwise.
  *
  * Locking: g_lock guards what is remembered here. Requests: tty_ioctl(2), termios(3).
  */
@@ -28,7 +29,7 @@ static struct {
     bool detached;       /* TIOCNOTTY: nobody's controlling terminal */
 } g_tty;
 
-/* ---- How reads wait ---------------------------------------------------------------------------------- */
+/* ---- How reads wait ------------------------------------------------------------------------- */
 
 static struct tty_read_mode mode_of(const struct termios *t)
 {
@@ -74,7 +75,7 @@ static void forget_mode(void)
     spin_unlock(&g_lock);
 }
 
-/* ---- Requests that the host serves ---------------------------------------------------------------------- */
+/* ---- Requests that the host serves ---------------------------------------------------------- */
 
 enum direction { ARG_IN, ARG_OUT, ARG_VALUE };
 
@@ -134,7 +135,7 @@ static long host_request(struct console *c, const struct request *r, unsigned lo
     return copy_to_user((void __user *)arg, buf, r->size);
 }
 
-/* ---- Job control ------------------------------------------------------------------------------------------ */
+/* ---- Job control ---------------------------------------------------------------------------- */
 
 static pid_t foreground(void)
 {

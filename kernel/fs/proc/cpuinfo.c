@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/cpuinfo from CPUID as programs may see it (arch_cpuid). The names of flags are Linux's, in the
- * order of its feature words; a bit without a name here is not shown. Topology and frequency are what
- * one socket of equal cores would say, because the host's word on them is worth nothing.
+ * /proc/cpuinfo from CPUID as programs may see it (arch_cpuid). The names of flags are Linux's, in
+ * the order of its feature words; a bit without a name here is not shown. Topology and frequency
+ * are what one socket of equal cores would say, because the host's word on them is worth nothing.
  */
 #include <kernel/arch.h>
 #include <kernel/target.h>
@@ -128,8 +128,8 @@ static void show_processor(struct seq *s, const struct model *m, unsigned cpu, u
     seq_printf(s, "model name\t: %s\nstepping\t: %u\n", m->name[0] ? m->name : "unknown",
                m->stepping);
     seq_printf(s, "cpu MHz\t\t: %lu.%03lu\n", khz / 1000, khz % 1000);
-    seq_printf(s, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n", count, cpu,
-               count);
+    seq_printf(s, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n", count,
+               cpu, count);
     seq_printf(s, "apicid\t\t: %u\ninitial apicid\t: %u\n", cpu, cpu);
     seq_printf(s, "fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\n", m->level);
     show_flags(s);

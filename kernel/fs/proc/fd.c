@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/PID/fd and fdinfo: a link and a text for each open descriptor. Links are magic: following one
- * gives the file's own path, whatever its name says. Tables are looked at under files->lock, files are
- * held by reference beyond it.
+ * /proc/PID/fd and fdinfo: a link and a text for each open descriptor. Links are magic: following
+ * one gives the file's own path, whatever its name says. Tables are looked at under files->lock,
+ * files are held by reference beyond it.
  */
 #include <kernel/files.h>
 #include <linux/fcntl.h>
@@ -54,7 +54,7 @@ u64 proc_fd_table_size(struct task *t)
     return size;
 }
 
-/* ---- The links -------------------------------------------------------------------------------------- */
+/* ---- The links ------------------------------------------------------------------------------ */
 
 static int fd_text(struct seq *s, const struct pseudo_node *node)
 {
@@ -193,7 +193,7 @@ const struct pseudo_dir g_proc_fdinfo_dir = {
     .holds = fd_holds,
 };
 
-/* ---- fdinfo -------------------------------------------------------------------------------------------- */
+/* ---- fdinfo --------------------------------------------------------------------------------- */
 
 static bool fd_cloexec(const struct pseudo_node *node)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/PID/maps, smaps, smaps_rollup. Lines are put together with mm->lock held, so that one read sees
- * one moment. The trampolines of rewritten syscall sites are not shown: no native program has them.
+ * /proc/PID/maps, smaps, smaps_rollup. Lines are put together with mm->lock held, so that one read
+ * sees one moment. The trampolines of rewritten syscall sites are not shown: no native program has
+ * them.
  */
 #include <linux/stat.h>
 
@@ -74,7 +75,7 @@ int proc_maps(struct seq *s, const struct pseudo_node *node, struct task *t)
     return for_each(t, &m, maps_line);
 }
 
-/* ---- smaps -------------------------------------------------------------------------------------------- */
+/* ---- smaps ---------------------------------------------------------------------------------- */
 
 static void show_kb(struct seq *s, const char *label, u64 page_count)
 {
@@ -105,8 +106,8 @@ static void show_flags(struct seq *s, const struct vma *v)
 }
 
 /*
- * Every resident page counts as private and dirty: nothing is written back, and no page is shared with
- * another process. `size` in pages; 0: a rollup, which leaves the first lines out.
+ * Every resident page counts as private and dirty: nothing is written back, and no page is shared
+ * with another process. `size` in pages; 0: a rollup, which leaves the first lines out.
  */
 static void show_numbers(struct seq *s, u64 size, u64 resident, u64 anon, u64 locked)
 {
@@ -200,7 +201,7 @@ int proc_smaps_rollup(struct seq *s, const struct pseudo_node *node, struct task
     return 0;
 }
 
-/* ---- Sums ----------------------------------------------------------------------------------------------- */
+/* ---- Sums ----------------------------------------------------------------------------------- */
 
 static bool vm_add(const struct vma_info *info, void *arg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/PID/cmdline, environ, auxv and mem: what stands in a process' memory. Another address space is
- * read page by page through mm_peek(), which takes mm->lock itself; nothing is locked here.
+ * /proc/PID/cmdline, environ, auxv and mem: what stands in a process' memory. Another address space
+ * is read page by page through mm_peek(), which takes mm->lock itself; nothing is locked here.
  */
 #include <linux/auxvec.h>
 #include <kernel/alloc.h>
@@ -44,8 +44,8 @@ static void show_area(struct seq *s, struct mm *mm, uintptr_t start, uintptr_t e
 }
 
 /*
- * A process that wrote a new title over its arguments has no NUL at their end; then the title goes on
- * through the environment to its first NUL (proc(5)).
+ * A process that wrote a new title over its arguments has no NUL at their end; then the title goes
+ * on through the environment to its first NUL (proc(5)).
  */
 static void show_title(struct seq *s, struct mm *mm)
 {
@@ -100,7 +100,7 @@ int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t)
     return 0;
 }
 
-/* ---- mem ------------------------------------------------------------------------------------------------- */
+/* ---- mem ------------------------------------------------------------------------------------ */
 
 static struct mm *node_mm(const struct file *f)
 {

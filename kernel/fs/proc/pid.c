@@ -18,7 +18,7 @@ void proc_path(struct seq *s, const struct path *p, const char *special)
     kfree(buf);
 }
 
-/* ---- Small files ---------------------------------------------------------------------------------------- */
+/* ---- Small files ---------------------------------------------------------------------------- */
 
 static int comm_text(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
@@ -136,7 +136,7 @@ static int mountinfo_text(struct seq *s, const struct pseudo_node *node, struct 
     return proc_mountinfo(s, node);
 }
 
-/* ---- Magic links ------------------------------------------------------------------------------------------- */
+/* ---- Magic links ---------------------------------------------------------------------------- */
 
 static void copy_place(struct fs_context *fs, const struct path *which, struct path *out)
 {
@@ -223,7 +223,7 @@ static int exe_follow(const struct pseudo_node *node, struct path *out)
     return err;
 }
 
-/* ---- Tables -------------------------------------------------------------------------------------------------- */
+/* ---- Tables --------------------------------------------------------------------------------- */
 
 static const struct pseudo_dir g_task_dir;
 
@@ -268,7 +268,7 @@ static const struct pseudo_dir g_pid_dir = {
 
 const struct pseudo_entry g_proc_pid_entry = ENTRY_DIR(NULL, 0555, &g_pid_dir);
 
-/* ---- Threads ---------------------------------------------------------------------------------------------------- */
+/* ---- Threads -------------------------------------------------------------------------------- */
 
 /* The thread with the smallest number >= `from` in the process of `pid`; 0 when there is none. */
 static pid_t thread_next(pid_t pid, pid_t from)

@@ -22,7 +22,8 @@ static int thread_self_text(struct seq *s, const struct pseudo_node *node)
 }
 
 static const char g_version[] =
-    "Linux version " UTS_RELEASE " (adyton@adyton) (gcc (Debian) " __VERSION__ ") " UTS_VERSION "\n";
+    "Linux version " UTS_RELEASE " (adyton@adyton) (gcc (Debian) " __VERSION__ ") " UTS_VERSION
+    "\n";
 
 static const char g_devices[] = "Character devices:\n"
                                 "  1 mem\n"
@@ -48,7 +49,7 @@ static const struct pseudo_entry g_entries[] = {
     ENTRY_CONST("version", g_version),
 };
 
-/* ---- Processes ------------------------------------------------------------------------------------------ */
+/* ---- Processes ------------------------------------------------------------------------------ */
 
 static void pid_child(pid_t pid, struct pseudo_node *child)
 {

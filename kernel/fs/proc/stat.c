@@ -8,7 +8,7 @@
 
 #include "proc.h"
 
-#define PF_FLAGS      0x400100u /* PF_RANDOMIZE, PF_SUPERPRIV: what an ordinary process of root has */
+#define PF_FLAGS      0x400100u /* PF_RANDOMIZE, PF_SUPERPRIV: an ordinary process of root */
 #define PRIORITY_BASE 20
 
 struct stat_signals {
@@ -59,12 +59,12 @@ static void show_times(struct seq *s, const struct pseudo_node *node, struct tas
 {
     u64 cpu = node->thread ? cputime_task(t) : cputime_group(t->group);
     u64 start = node->thread ? t->start_time : t->group->start_time;
-    int nice = t->sched.nice;
+    int nice = t->sched.nice, realtime = t->sched.priority;
 
     seq_printf(s, "%lu 0 %lu 0 %lu %lu 0 0 ", t->minflt, t->majflt, cpu / NS_PER_TICK,
                t->stime_ns / NS_PER_TICK);
-    seq_printf(s, "%d %d %u 0 %lu ", t->sched.priority ? -1 - t->sched.priority : PRIORITY_BASE + nice,
-               nice, threads, start / NS_PER_TICK);
+    seq_printf(s, "%d %d %u 0 %lu ", realtime ? -1 - realtime : PRIORITY_BASE + nice, nice, threads,
+               start / NS_PER_TICK);
 }
 
 static void show_memory(struct seq *s, const struct mm *mm, const struct proc_vm *vm, u64 rss_limit)

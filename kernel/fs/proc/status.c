@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/PID/status and limits. Numbers of a running task may move between two lines; sets of signals
- * are read under group->lock and sighand's lock.
+ * /proc/PID/status and limits. Numbers of a running task may move between two lines; sets of
+ * signals are read under group->lock and sighand's lock.
  */
 #include <kernel/target.h>
 
@@ -47,7 +47,7 @@ static void collect_signals(struct task *t, struct signal_sets *sets)
         collect_handlers(t->sighand, sets);
 }
 
-/* ---- Parts of status, in its order --------------------------------------------------------------------- */
+/* ---- Parts of status, in its order ---------------------------------------------------------- */
 
 static void show_identity(struct seq *s, struct task *t)
 {
@@ -151,7 +151,7 @@ int proc_status(struct seq *s, const struct pseudo_node *node, struct task *t)
     return 0;
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------------- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *unit;

@@ -13,7 +13,7 @@
 #define MMAP_MIN     65536 /* USER_START */
 #define THREADS_MAX  65536
 
-/* ---- kernel/random ---------------------------------------------------------------------------------- */
+/* ---- kernel/random -------------------------------------------------------------------------- */
 
 /* RFC 4122, version 4. */
 static void uuid_make(u8 id[16])
@@ -68,7 +68,7 @@ static const struct pseudo_dir g_random_dir = {
     .count = ARRAY_COUNT(g_random_entries),
 };
 
-/* ---- kernel -------------------------------------------------------------------------------------------- */
+/* ---- kernel --------------------------------------------------------------------------------- */
 
 static int hostname_text(struct seq *s, const struct pseudo_node *node)
 {
@@ -136,7 +136,7 @@ static const struct pseudo_dir g_kernel_dir = {
     .count = ARRAY_COUNT(g_kernel_entries),
 };
 
-/* ---- vm, fs ----------------------------------------------------------------------------------------------- */
+/* ---- vm, fs --------------------------------------------------------------------------------- */
 
 static int mmap_min_text(struct seq *s, const struct pseudo_node *node)
 {

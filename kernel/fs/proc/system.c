@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of /proc about the whole system. It has the memory that MemorySize gives, and the time its
- * processes used; what the host does beside it is not known inside.
+ * The files of /proc about the whole system. It has the memory that MemorySize gives, and the time
+ * its processes used; what the host does beside it is not known inside.
  */
 #include <kernel/target.h>
 #include <kernel/time.h>
 
 #include "proc.h"
 
-/* ---- meminfo ------------------------------------------------------------------------------------------ */
+/* ---- meminfo -------------------------------------------------------------------------------- */
 
 static void show_kb(struct seq *s, const char *label, u64 kb)
 {
@@ -66,11 +66,12 @@ int proc_meminfo(struct seq *s, const struct pseudo_node *node)
     show_kb(s, "VmallocChunk:", 0);
     show_zeros(s, g_tail_labels);
     seq_puts(s, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
-                "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+                "HugePages_Surp:        0\nHugepagesize:       2048 kB\n"
+                "Hugetlb:               0 kB\n");
     return 0;
 }
 
-/* ---- Time -------------------------------------------------------------------------------------------------- */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
 /* All processes' CPU time, ns. */
 static u64 busy_time(void)
@@ -151,7 +152,7 @@ int proc_system_stat(struct seq *s, const struct pseudo_node *node)
     return 0;
 }
 
-/* ---- File systems ------------------------------------------------------------------------------------------- */
+/* ---- File systems --------------------------------------------------------------------------- */
 
 int proc_filesystems(struct seq *s, const struct pseudo_node *node)
 {

@@ -2,8 +2,8 @@
 /*
  * Trees of generated files (pseudo.h).
  *
- * Locking: inode->private is constant. The text kept with a description has a lock of its own, which
- * is held while it is generated and copied out.
+ * Locking: inode->private is constant. The text kept with a description has a lock of its own,
+ * which is held while it is generated and copied out.
  */
 #include <kernel/alloc.h>
 #include <kernel/string.h>
@@ -40,17 +40,19 @@ bool pseudo_number(const char *name, size_t size, u32 max, u32 *out)
     return n <= max;
 }
 
-/* ---- Inodes ------------------------------------------------------------------------------------------ */
+/* ---- Inodes --------------------------------------------------------------------------------- */
 
 /*
- * The same thing has the same number each time: the entry's place in the kernel's image tells the kind
- * (entries are larger than 32 bytes, the image smaller than 32 MiB), the node's numbers which one.
+ * The same thing has the same number each time: the entry's place in the kernel's image tells the
+ * kind (entries are larger than 32 bytes, the image smaller than 32 MiB), the node's numbers which
+ * one.
  */
 static ino_t node_ino(const struct pseudo_node *n)
 {
     u64 kind = (uintptr_t)n->entry / 32 % (1u << 20);
+    u64 which = (u64)(u32)n->tid << 21 | (u64)n->thread << 20 | (n->id & 0xfffff);
 
-    return (ino_t)((u64)(u32)n->tid << 41 | (u64)n->thread << 40 | (u64)(n->id & 0xfffff) << 20 | kind);
+    return (ino_t)(which << 20 | kind);
 }
 
 static u32 dir_links(const struct pseudo_dir *dir)
@@ -120,7 +122,7 @@ static int pseudo_setattr(struct inode *inode, const struct iattr *attr)
     return attr->valid & (ATTR_MODE | ATTR_UID | ATTR_GID) ? -EPERM : 0;
 }
 
-/* ---- Directories --------------------------------------------------------------------------------------- */
+/* ---- Directories ---------------------------------------------------------------------------- */
 
 static const struct pseudo_entry *find_entry(const struct pseudo_dir *dir, const char *name,
                                              size_t size)
@@ -235,7 +237,7 @@ static const struct inode_ops g_checked_dir_inode_ops = {
 
 static const struct file_ops g_dir_ops = {.readdir = pseudo_readdir};
 
-/* ---- Content ---------------------------------------------------------------------------------------------- */
+/* ---- Content -------------------------------------------------------------------------------- */
 
 static int show_task(struct seq *s, const struct pseudo_node *node)
 {
@@ -263,7 +265,7 @@ static int show(struct seq *s, const struct pseudo_node *node)
     return !err && s->failed ? -ENOMEM : err;
 }
 
-/* ---- Text files ------------------------------------------------------------------------------------------ */
+/* ---- Text files ----------------------------------------------------------------------------- */
 
 struct text {
     mutex_t lock;
@@ -379,7 +381,7 @@ static const struct file_ops g_text_ops = {
     .release = text_release,
 };
 
-/* ---- Links ------------------------------------------------------------------------------------------------- */
+/* ---- Links ---------------------------------------------------------------------------------- */
 
 static ssize_t link_read(struct inode *inode, char *buf, size_t size)
 {
@@ -418,7 +420,7 @@ static const struct inode_ops g_magic_inode_ops = {
     .evict = pseudo_evict,
 };
 
-/* ---- The superblock ------------------------------------------------------------------------------------------ */
+/* ---- The superblock ------------------------------------------------------------------------- */
 
 int pseudo_mount(const struct fs_type *type, const struct pseudo_entry *root, u32 magic,
                  struct superblock **out)

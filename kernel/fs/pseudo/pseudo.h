@@ -66,7 +66,8 @@ static inline const struct pseudo_node *pseudo_node_of(const struct inode *inode
 }
 
 /*
- * Set by proc: owner of the inodes of a task, refreshed at each stat. Gives false when the task is gone.
+ * Set by proc: owner of the inodes of a task, refreshed at each stat. Gives false when the task is
+ * gone.
  */
 extern bool (*g_pseudo_owner)(pid_t tid, uid_t *uid, gid_t *gid);
 

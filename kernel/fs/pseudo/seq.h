@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text that grows: what generated files are made of. A failed allocation is remembered and everything
- * after it does nothing, so that only the end needs a check. The caller provides for locking; nothing
- * here blocks.
+ * Text that grows: what generated files are made of. A failed allocation is remembered and
+ * everything after it does nothing, so that only the end needs a check. The caller provides for
+ * locking; nothing here blocks.
  */
 #ifndef KERNEL_FS_PSEUDO_SEQ_H
 #define KERNEL_FS_PSEUDO_SEQ_H

@@ -73,7 +73,7 @@ int sys_own_mask(struct seq *s, const struct pseudo_node *node)
     return show_mask(s, set);
 }
 
-/* ---- cpuN ------------------------------------------------------------------------------------------------ */
+/* ---- cpuN ----------------------------------------------------------------------------------- */
 
 static int core_id_text(struct seq *s, const struct pseudo_node *node)
 {
@@ -140,7 +140,7 @@ static bool cpu_next(const struct pseudo_node *dir, u32 *number, char name[16],
     return true;
 }
 
-/* ---- cpu --------------------------------------------------------------------------------------------------- */
+/* ---- cpu ------------------------------------------------------------------------------------ */
 
 static const struct pseudo_entry g_entries[] = {
     ENTRY_CONST("isolated", "\n"),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of sysfs share. The machine that programs see is one socket and one memory node with
- * target_cpu_count() equal cores. A node's `id` holds the processor in its low 12 bits and the cache's
- * index above them.
+ * What the files of sysfs share. The machine that programs see is one socket and one memory node
+ * with target_cpu_count() equal cores. A node's `id` holds the processor in its low 12 bits and the
+ * cache's index above them.
  */
 #ifndef KERNEL_FS_SYS_SYS_H
 #define KERNEL_FS_SYS_SYS_H
@@ -32,7 +32,9 @@ static inline unsigned sys_index(const struct pseudo_node *node)
 
 unsigned sys_cpu_count(void);
 
-/* Texts about sets of processors: all, or the node's own one; as list or as mask, with a newline. */
+/*
+ * Texts about sets of processors: all, or the node's own one; as list or as mask, with a newline.
+ */
 int sys_all_list(struct seq *s, const struct pseudo_node *node);
 int sys_all_mask(struct seq *s, const struct pseudo_node *node);
 int sys_own_list(struct seq *s, const struct pseudo_node *node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Offsets, limits and flags of the read and write calls, lseek, sendfile and getdents, over a file in
- * memory and a table of descriptors of the test's own.
+ * Offsets, limits and flags of the read and write calls, lseek, sendfile and getdents, over a file
+ * in memory and a table of descriptors of the test's own.
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
@@ -29,7 +29,7 @@ long sys_copy_file_range(int in, loff_t __user *ipos, int out, loff_t __user *op
                          unsigned flags);
 long sys_getdents64(int fd, void __user *out, unsigned size);
 
-/* ---- What stands around the calls ------------------------------------------------------------------- */
+/* ---- What stands around the calls ----------------------------------------------------------- */
 
 #define FILES 4
 
@@ -160,7 +160,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* ---- read and write ---------------------------------------------------------------------------------- */
+/* ---- read and write ------------------------------------------------------------------------- */
 
 static void test_offsets(void **state)
 {
@@ -278,7 +278,7 @@ static void test_seek(void **state)
     assert_int_equal(g_files[0].pos, 10);
 }
 
-/* ---- Copies -------------------------------------------------------------------------------------------- */
+/* ---- Copies --------------------------------------------------------------------------------- */
 
 static void test_sendfile(void **state)
 {
@@ -315,7 +315,7 @@ static void test_copy_file_range(void **state)
     assert_int_equal(sys_copy_file_range(0, NULL, 1, NULL, 1, 1), -EINVAL);
 }
 
-/* ---- getdents64: the next call goes on where the buffer was full ----------------------------------------- */
+/* ---- getdents64: the next call goes on where the buffer was full ---------------------------- */
 
 static void test_getdents_resumes(void **state)
 {

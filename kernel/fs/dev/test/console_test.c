@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console over a host that the test plays: one host call a write, waiting for input with signals,
- * O_NONBLOCK inside only, broken pipes, a raw terminal's reads, requests, job control.
+ * The console over a host that the test plays: one host call a write, waiting for input with
+ * signals, O_NONBLOCK inside only, broken pipes, a raw terminal's reads, requests, job control.
  */
 #include <kernel/files.h>
 #include <kernel/poll.h>
@@ -21,7 +21,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-/* ---- The host ------------------------------------------------------------------------------------------- */
+/* ---- The host ------------------------------------------------------------------------------- */
 
 static struct {
     enum target_fd_kind kind[3];
@@ -82,7 +82,7 @@ int target_host_ioctl(int fd, unsigned request, void *arg, size_t size)
     return 0;
 }
 
-/* ---- The kernel around it ---------------------------------------------------------------------------------- */
+/* ---- The kernel around it ------------------------------------------------------------------- */
 
 static struct file *g_fds[3];
 static struct file g_files[3];
@@ -212,7 +212,7 @@ static void start(enum target_fd_kind in, enum target_fd_kind out)
     assert_int_equal(console_install(), 0);
 }
 
-/* ---- Tests -------------------------------------------------------------------------------------------------- */
+/* ---- Tests ---------------------------------------------------------------------------------- */
 
 static void test_kinds(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * devtmpfs, proc and sysfs through the whole VFS, hosted: what files contain, what directories list,
- * links to descriptors, and what may be written. Address spaces are the test's own.
+ * devtmpfs, proc and sysfs through the whole VFS, hosted: what files contain, what directories
+ * list, links to descriptors, and what may be written. Address spaces are the test's own.
  */
 #include <kernel/alloc.h>
 #include <kernel/boot.h>
@@ -35,7 +35,7 @@ long sys_mkdir(const char __user *path, mode_t mode);
 
 #define AT_FDCWD_ (-100)
 
-/* ---- What the file systems ask of other parts of the kernel ------------------------------------------- */
+/* ---- What the file systems ask of other parts of the kernel --------------------------------- */
 
 static struct manifest g_no_manifest;
 const struct manifest *g_manifest = &g_no_manifest;
@@ -169,7 +169,7 @@ void sigpending_flush(struct sigpending *p)
 {
 }
 
-/* ---- Helpers ---------------------------------------------------------------------------------------------- */
+/* ---- Helpers -------------------------------------------------------------------------------- */
 
 static char g_text[65536];
 
@@ -242,7 +242,7 @@ static int boot(void **state)
     return vfs_init() || console_install();
 }
 
-/* ---- proc --------------------------------------------------------------------------------------------------- */
+/* ---- proc ----------------------------------------------------------------------------------- */
 
 static void test_self(void **state)
 {
@@ -431,7 +431,7 @@ static void test_snapshot(void **state)
     assert_int_equal(sys_close((int)fd), 0);
 }
 
-/* ---- sysfs, devtmpfs ------------------------------------------------------------------------------------------ */
+/* ---- sysfs, devtmpfs ------------------------------------------------------------------------ */
 
 static void test_sysfs(void **state)
 {
