@@ -138,6 +138,13 @@ ssize_t pagecache_read(struct file *f, struct iov_iter *to, loff_t *pos)
 
 /* ---- Writing ------------------------------------------------------------------------------------------ */
 
+/* The file reaches to `end` now, with data up to there. cache->lock held. */
+static void size_reached(struct inode *inode, u64 end)
+{
+    if (end > inode->size)
+        WRITE_ONCE(inode->size, end);
+}
+
 /* Puts `size` bytes of one page at `pos`. */
 static int store_small(struct inode *inode, u64 pos, const void *buf, size_t size)
 {
@@ -152,7 +159,7 @@ static int store_small(struct inode *inode, u64 pos, const void *buf, size_t siz
         err = cpage_access(slot, VM_WRITE);
     if (!err) {
         memcpy((char *)cpage_addr(slot) + pos % PAGE_SIZE, buf, size);
-        pagecache_grow_size(inode, pos + size);
+        size_reached(inode, pos + size);
     }
     mutex_unlock(&c->lock);
     return err;
@@ -210,13 +217,13 @@ static ssize_t write_pinned(struct inode *inode, u64 pos, size_t size, struct io
     at = (char *)b.page[0] + pos % PAGE_SIZE;
     n = copy_from_iter(at, size, from);
     mutex_lock(&inode->cache->lock);
-    if (n && unlikely(b.orphans))
-        write_again(inode, pos, at, n);
-    pin_end(inode->cache, &b);
     if (n) {
         pagecache_grow_size(inode, pos);
-        pagecache_grow_size(inode, pos + n);
+        if (unlikely(b.orphans))
+            write_again(inode, pos, at, n);
+        size_reached(inode, pos + n);
     }
+    pin_end(inode->cache, &b);
     mutex_unlock(&inode->cache->lock);
     return n ? (ssize_t)n : -EFAULT;
 }

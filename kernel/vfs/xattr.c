@@ -43,6 +43,10 @@ static int name_in(char name[XATTR_NAME_MAX + 1], const char __user *uname)
 
     if (n == -ENAMETOOLONG || n == 0)
         return -ERANGE;
+    if (n > 0 && !strchr(name, '.'))
+        return -EOPNOTSUPP;
+    if (n > 0 && name[n - 1] == '.' && strchr(name, '.') == name + n - 1)
+        return -EINVAL; /* a prefix alone */
     return n < 0 ? (int)n : 0;
 }
 

@@ -228,6 +228,13 @@ static void binding(void **state)
     assert_string_equal(page, "write!");
     fails(pagecache_bind_page(f->inode, 2, (uintptr_t)page), ENXIO);
     fails(pagecache_read_page(f->inode, 2, page), ENXIO);
+    assert_int_equal(write_at(f, "+more", 5, 4096 + 6), 5); /* appending to a bound page */
+    assert_memory_equal(va, "write!+more", 11);
+    ok(inode_truncate(f->inode, 4096 + 6));
+    memset(va + 6, 'j', 100);
+    assert_int_equal(write_at(f, "far", 3, 4096 + 20), 3);
+    assert_memory_equal(va, "write!\0\0\0\0\0\0\0\0\0\0\0\0\0\0far", 23);
+    ok(inode_truncate(f->inode, 4096 + 6));
     /* a mapping may write behind the end; that must not appear when the file grows */
     memset(va + 6, 'j', 100);
     ok(inode_truncate(f->inode, 4096 + 50));
