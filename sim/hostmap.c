@@ -15,6 +15,13 @@
 /* Pages that one fill may cover on each side: bounds the walk, not the merging of VMAs. */
 #define FILL_RUN_MAX 1024U
 
+/* Longest run whose memory is brought in at once: longer ones may be touched sparsely. */
+#define POPULATE_MAX (32 * SIM_PAGE_SIZE)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 _Static_assert(EPCM_R == PROT_READ && EPCM_W == PROT_WRITE && EPCM_X == PROT_EXEC,
                "permissions pass to mprotect as they are");
 
@@ -63,6 +70,16 @@ static bool run_has(struct sgx_device *dev, const struct sim_segment *seg, uint6
     return entry != NULL && hostmap_wanted(seg, *entry) == prot && host_bits(*entry) != prot;
 }
 
+/* The kernel's page faults for a whole run at once. Only a help: failing changes nothing. */
+static void hostmap_populate(uint64_t start, uint64_t end, uint32_t prot)
+{
+    uint64_t size = end - start;
+
+    if ((prot & EPCM_W) != 0 && size > SIM_PAGE_SIZE && size <= POPULATE_MAX) {
+        sim_syscall4(SYS_madvise, (long)start, (long)size, MADV_POPULATE_WRITE, 0);
+    }
+}
+
 int hostmap_fill(struct sgx_device *dev, uint64_t addr)
 {
     const struct sim_segment *seg = segment_find(dev, addr);
@@ -93,6 +110,7 @@ int hostmap_fill(struct sgx_device *dev, uint64_t addr)
     if (ret != 0) {
         return ret;
     }
+    hostmap_populate(start, end, prot);
     for (uint64_t a = start; a < end; a += SIM_PAGE_SIZE) {
         set_host_bits(epcm_find(dev, a), prot);
     }
