@@ -28,5 +28,7 @@ int program_load(struct mm *mm, const struct program *p, struct stack_spec *stac
 
 /* Maps the vDSO and sets mm->vdso_base and mm->vdso_restorer (vdso.c). 0 or -errno. */
 int vdso_map(struct mm *mm);
+/* The vDSO's page at `offset` from its base, into a zeroed page. */
+void vdso_fill(u64 offset, u8 *page);
 
 #endif

@@ -16,6 +16,7 @@
  *
  * g_rewrite_lock (spinlock) guards the table, all modules and blocks. mm->lock may be held around it.
  */
+#include "exec.h"
 #include "rewrite.h"
 
 #include <kernel/alloc.h>
@@ -451,6 +452,8 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page)
     v = mm_find(mm, va);
     if (v && (v->flags & VM_TRAMPOLINE))
         fill_trampolines(mm, va, page);
+    else if (v && (v->flags & VM_VDSO))
+        vdso_fill(va - v->start, page);
     if (!v || !v->file)
         return;
     if (needs_search(mm, v, va, page)) {

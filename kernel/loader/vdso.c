@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Gives each process its copy of the vDSO image (built from vdso/). No state of its own. */
+/*
+ * Gives each process its copy of the vDSO image (built from vdso/), made when it is first touched. No
+ * state of its own.
+ */
 #include "exec.h"
 #include "vdso/params.h"
 
 #include <kernel/boot.h>
 #include <kernel/loader.h>
+#include <kernel/printk.h>
+#include <kernel/string.h>
 #include <kernel/target.h>
 #include <kernel/time.h>
 
@@ -14,22 +19,25 @@ extern const u64 vdso_image_size, vdso_restorer, vdso_params;
 
 int vdso_map(struct mm *mm)
 {
-    struct vdso_params params = {.data = time_vdso_data(), .cpu_count = target_cpu_count()};
     long addr = mm_map_special(mm, 0, 0, 0, page_up(vdso_image_size),
                                VM_READ | VM_EXEC | VM_VDSO, "[vdso]");
-    uintptr_t base = (uintptr_t)addr;
-    int err;
 
     if (addr < 0)
         return (int)addr;
-    err = mm_poke(mm, base, vdso_image, vdso_image_size);
-    if (!err)
-        err = mm_poke(mm, base + vdso_params, &params, sizeof(params));
-    if (err)
-        return err;
-    mm->vdso_base = base;
-    mm->vdso_restorer = base + vdso_restorer;
+    mm->vdso_base = (uintptr_t)addr;
+    mm->vdso_restorer = mm->vdso_base + vdso_restorer;
     if (manifest_flag(MANIFEST_DEBUG))
-        target_debug_map("[vdso]", base);
+        target_debug_map("[vdso]", mm->vdso_base);
     return 0;
+}
+
+void vdso_fill(u64 offset, u8 *page)
+{
+    struct vdso_params params = {.data = time_vdso_data(), .cpu_count = target_cpu_count()};
+
+    ASSERT(vdso_image_size <= PAGE_SIZE);
+    if (offset != 0)
+        return;
+    memcpy(page, vdso_image, vdso_image_size);
+    memcpy(page + vdso_params, &params, sizeof(params));
 }

@@ -97,8 +97,8 @@ static int fault_file(struct mm *mm, struct vma *v, uintptr_t addr)
     return err;
 }
 
-/* A page of syscall trampolines appears with its code, as text does: it is never writable. */
-static int fault_trampolines(struct mm *mm, struct vma *v, uintptr_t addr)
+/* A page of the kernel's own code for programs appears as text does: it is never writable. */
+static int fault_special(struct mm *mm, struct vma *v, uintptr_t addr)
 {
     void *bounce = kpages_alloc(1);
     if (!bounce)
@@ -165,8 +165,8 @@ int fault_page(struct mm *mm, struct vma *v, uintptr_t addr)
         return shared_fault(mm, v, addr);
     if (state & PS_PRESENT)
         return pages_protect(addr, addr + PAGE_SIZE, state, prot);
-    if (v->flags & VM_TRAMPOLINE)
-        return fault_trampolines(mm, v, addr);
+    if (v->flags & VM_SPECIAL)
+        return fault_special(mm, v, addr);
     return vma_anonymous(v) ? fault_anonymous(mm, v, addr) : fault_file(mm, v, addr);
 }
 
@@ -233,7 +233,7 @@ static long populate_step(struct mm *mm, uintptr_t addr, uintptr_t end, unsigned
     uintptr_t run = ps_run(addr, end, PS_PRESENT, &state);
     if (state & PS_PRESENT)
         return (long)run;
-    if (vma_anonymous(v) && !(v->flags & VM_TRAMPOLINE)) {
+    if (vma_anonymous(v) && !(v->flags & VM_SPECIAL)) {
         run = min(run, addr + (FAULT_AROUND_MAX << PAGE_SHIFT));
         int err = range_commit(mm, v, addr, run);
         return err ? err : (long)run;

@@ -28,8 +28,7 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
 
 /*
  * Changes the content at `page` of one page just being filled, which will be mapped at `va`: in text
- * the certain syscall sites become jumps, a page of a VM_TRAMPOLINE mapping (zeroed before) gets its
- * code. Called by the fault path with mm->lock held; reads the file through the page cache.
+ * the certain syscall sites become jumps, a page of a VM_SPECIAL mapping (zeroed before) gets its code. Called by the fault path with mm->lock held; reads the file through the page cache.
  */
 void rewrite_page(struct mm *mm, uintptr_t va, void *page);
 

@@ -5,6 +5,7 @@
  */
 #include "elf_make.h"
 #include "hosted.h"
+#include "../exec.h"
 
 #include <kernel/alloc.h>
 #include <kernel/fs.h>
@@ -82,6 +83,11 @@ int pagecache_read_page(struct inode *inode, u64 index, void *dst)
         return -ENXIO;
     memcpy(dst, g_made.data + index * PAGE_SIZE, PAGE_SIZE);
     return 0;
+}
+
+void vdso_fill(u64 offset, u8 *page)
+{
+    page[0] = (u8)(1 + offset / PAGE_SIZE);
 }
 
 /* What the fault path does for one page. */
@@ -304,6 +310,14 @@ static void blocks_are_replaced(void **state)
     assert_true(first != 0);
 }
 
+static void vdso_pages(void **state)
+{
+    long addr = mm_map_special(&g_mm, 0, 0, 0, PAGE_SIZE, VM_READ | VM_EXEC | VM_VDSO, NULL);
+
+    fill((uintptr_t)addr);
+    assert_int_equal(*(u8 *)addr, 1);
+}
+
 static void no_file_no_sites(void **state)
 {
     struct vma *v;
@@ -325,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(forgets_what_is_unmapped, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced_mapping, setup, teardown),
         cmocka_unit_test_setup_teardown(blocks_are_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(vdso_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(no_file_no_sites, setup, teardown),
     };
 
