@@ -12,7 +12,7 @@
  *                unsigned int function, struct sgx_enclave_run *run)
  *
  * Calls `enter` and restores what an enclave need not preserve: callee-saved registers, MXCSR, the
- * x87 control word, DF.
+ * x87 control word, DF and AC.
  */
         .globl  host_enter
         .hidden host_enter
@@ -40,7 +40,8 @@ host_enter:
         xor     %r8d, %r8d
         xor     %r9d, %r9d
         call    *%rax
-        cld
+        pushq   $2                      /* AC, DF and the rest as C wants them */
+        popfq
         fninit
         fldcw   12(%rsp)
         ldmxcsr 8(%rsp)
