@@ -9,22 +9,22 @@
 #include <kernel/string.h>
 
 /* DW_EH_PE_* */
-#define ENC_ABSPTR   0x00u
-#define ENC_UDATA4   0x03u
-#define ENC_UDATA8   0x04u
-#define ENC_SDATA4   0x0bu
-#define ENC_SDATA8   0x0cu
-#define ENC_FORMAT   0x0fu
-#define ENC_PCREL    0x10u
-#define ENC_DATAREL  0x30u
-#define ENC_APPLY    0x70u
-#define ENC_INDIRECT 0x80u
-#define ENC_OMIT     0xffu
+#define ENC_ABSPTR        0x00u
+#define ENC_UDATA4        0x03u
+#define ENC_UDATA8        0x04u
+#define ENC_SDATA4        0x0bu
+#define ENC_SDATA8        0x0cu
+#define ENC_FORMAT        0x0fu
+#define ENC_PCREL         0x10u
+#define ENC_DATAREL       0x30u
+#define ENC_APPLY         0x70u
+#define ENC_INDIRECT      0x80u
+#define ENC_OMIT          0xffu
 
 #define TABLE_ENTRIES_MAX (1u << 20) /* 8 MiB */
 #define FRAME_SIZE_MAX    (16u << 20)
-#define CIE_HEAD_SIZE     64u        /* up to and including the pointers' encoding */
-#define FDE_HEAD_SIZE     32u        /* up to and including the range */
+#define CIE_HEAD_SIZE     64u /* up to and including the pointers' encoding */
+#define FDE_HEAD_SIZE     32u /* up to and including the range */
 
 /* Bytes with the address they are linked at. */
 struct cursor {
@@ -44,7 +44,8 @@ struct eh_table {
     struct eh_entry entries[];
 };
 
-int elf_read_va(const struct elf_reader *r, const struct elf_image *img, u64 va, void *buf, size_t size)
+int elf_read_va(const struct elf_reader *r, const struct elf_image *img, u64 va, void *buf,
+                size_t size)
 {
     for (unsigned i = 0; i < img->phdr_count; i++) {
         const Elf64_Phdr *p = &img->phdrs[i];
@@ -117,7 +118,8 @@ static bool take_pointer(struct cursor *c, u8 encoding, u64 *out)
     return false;
 }
 
-/* ---- CIE and FDE -------------------------------------------------------------------------------- */
+/* ---- CIE and FDE --------------------------------------------------------------------------------
+ */
 
 /* The augmentation's data: finds 'R', the encoding of an FDE's addresses. */
 static bool parse_augmentation(struct cursor *c, const char *text, u8 *encoding)
@@ -161,7 +163,9 @@ static bool parse_cie(struct cursor c, u8 *encoding)
         if (n == sizeof(augmentation) || !take(&c, &augmentation[n], 1))
             return false;
     } while (augmentation[n++]);
-    if (!skip_leb128(&c) || !skip_leb128(&c)) /* code and data alignment */
+    if (!skip_leb128(&c)) /* code alignment */
+        return false;
+    if (!skip_leb128(&c)) /* data alignment */
         return false;
     if (version == 1 ? !take(&c, &byte, 1) : !skip_leb128(&c)) /* return address column */
         return false;
@@ -187,7 +191,8 @@ static bool parse_fde(struct cursor c, u8 encoding, struct range *out)
     return size > 0 && out->end > out->start;
 }
 
-/* ---- The search table ----------------------------------------------------------------------------- */
+/* ---- The search table
+ * ----------------------------------------------------------------------------- */
 
 struct eh_table *eh_table_load(const struct elf_reader *r, const struct elf_image *img)
 {
@@ -260,8 +265,8 @@ static bool read_cie(const struct eh_table *t, u64 va, u8 *encoding)
     u32 head[2];
     size_t size;
 
-    if (elf_read_va(t->reader, t->image, va, head, sizeof(head)) || head[1] != 0 ||
-        head[0] < 4 || head[0] == UINT32_MAX)
+    if (elf_read_va(t->reader, t->image, va, head, sizeof(head)) || head[1] != 0 || head[0] < 4 ||
+        head[0] == UINT32_MAX)
         return false;
     size = min((size_t)head[0] - 4, sizeof(buf));
     if (elf_read_va(t->reader, t->image, va + 8, buf, size))
@@ -280,8 +285,8 @@ bool eh_table_find(const struct eh_table *t, u64 va, struct range *out)
     if (n == 0)
         return false;
     fde = t->base + (u64)(s64)t->entries[n - 1].fde;
-    if (elf_read_va(t->reader, t->image, fde, head, sizeof(head)) || head[1] == 0 ||
-        head[0] < 4 || head[0] == UINT32_MAX)
+    if (elf_read_va(t->reader, t->image, fde, head, sizeof(head)) || head[1] == 0 || head[0] < 4 ||
+        head[0] == UINT32_MAX)
         return false;
     size = min((size_t)head[0] - 4, sizeof(buf));
     if (elf_read_va(t->reader, t->image, fde + 8, buf, size) ||
@@ -291,9 +296,11 @@ bool eh_table_find(const struct eh_table *t, u64 va, struct range *out)
     return out->start == entry_start(t, n - 1) && va < out->end;
 }
 
-/* ---- A whole section -------------------------------------------------------------------------------- */
+/* ---- A whole section
+ * -------------------------------------------------------------------------------- */
 
-/* One record: a CIE is passed over, an FDE reported. False: the end, or nothing to make sense of. */
+/* One record: a CIE is passed over, an FDE reported. False: the end, or nothing to make sense of.
+ */
 static bool walk_record(const u8 *frame, u64 size, u64 va, u64 *pos,
                         void (*fn)(void *ctx, struct range range), void *ctx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads and checks ELF64 headers. Pure: input comes through struct elf_reader, output is a struct
- * elf_image; no state, no locks. Everything that elf_map() relies on is established here, before the
- * old program is given up.
+ * elf_image; no state, no locks. Everything that elf_map() relies on is established here, before
+ * the old program is given up.
  */
 #include "elf.h"
 

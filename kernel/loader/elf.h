@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ELF64 images: checked once by elf_parse(), which knows nothing of files or address spaces (so that
- * it can be fuzzed hosted), then mapped by elf_map().
+ * ELF64 images: checked once by elf_parse(), which knows nothing of files or address spaces (so
+ * that it can be fuzzed hosted), then mapped by elf_map().
  *
  * Sources: the ELF gABI 4.1, the x86-64 psABI, elf(5), execve(2).
  */
@@ -28,18 +28,18 @@ int elf_read(const struct elf_reader *r, void *buf, size_t size, u64 pos);
 #define ELF_PHDRS_SIZE_MAX 65536u /* as Linux */
 
 struct elf_image {
-    u16 type;           /* ET_EXEC or ET_DYN */
+    u16 type; /* ET_EXEC or ET_DYN */
     u16 phdr_count;
-    Elf64_Phdr *phdrs;  /* owned; every PT_LOAD has been checked */
-    char *interp;       /* owned; PT_INTERP's path, or NULL */
-    bool has_stack;     /* PT_GNU_STACK is there ... */
-    bool stack_exec;    /* ... and asks for an executable stack */
+    Elf64_Phdr *phdrs; /* owned; every PT_LOAD has been checked */
+    char *interp;      /* owned; PT_INTERP's path, or NULL */
+    bool has_stack;    /* PT_GNU_STACK is there ... */
+    bool stack_exec;   /* ... and asks for an executable stack */
     /* Virtual addresses as linked: add the bias. */
     u64 entry;
-    u64 phdr_addr;      /* of the program headers in memory; 0 when no segment holds them */
-    u64 low, high;      /* page-aligned extent of all PT_LOADs */
-    u64 align;          /* largest PT_LOAD alignment, at least PAGE_SIZE */
-    u64 brk;            /* end of the last segment's memory */
+    u64 phdr_addr; /* of the program headers in memory; 0 when no segment holds them */
+    u64 low, high; /* page-aligned extent of all PT_LOADs */
+    u64 align;     /* largest PT_LOAD alignment, at least PAGE_SIZE */
+    u64 brk;       /* end of the last segment's memory */
     u64 start_code, end_code, start_data, end_data;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maps a checked ELF image into an address space that nobody else uses yet. Locking: mm's calls take
- * mm->lock themselves.
+ * Maps a checked ELF image into an address space that nobody else uses yet. Locking: mm's calls
+ * take mm->lock themselves.
  */
 #include "elf.h"
 
@@ -22,7 +22,8 @@ static unsigned segment_prot(const Elf64_Phdr *p)
     return prot;
 }
 
-static int map_fixed(struct mm *mm, u64 start, u64 end, unsigned prot, struct file *file, u64 offset)
+static int map_fixed(struct mm *mm, u64 start, u64 end, unsigned prot, struct file *file,
+                     u64 offset)
 {
     unsigned flags = MAP_PRIVATE | MAP_FIXED | (file ? 0 : MAP_ANONYMOUS);
     long addr;

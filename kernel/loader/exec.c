@@ -4,7 +4,8 @@
  * the size of the arguments; only then the old program goes and the new one is loaded. What fails
  * after that point ends the process, as on Linux.
  *
- * Locking: the new mm is private until it becomes current; the group's fields change under its lock.
+ * Locking: the new mm is private until it becomes current; the group's fields change under its
+ * lock.
  */
 #include "exec.h"
 #include "script.h"
@@ -26,14 +27,14 @@
 #define SCRIPT_ARGS_MAX (1 + 2 * SCRIPT_DEPTH_MAX)
 
 struct exec {
-    char *filename;                  /* owned; AT_EXECFN and a script's own name */
-    bool path_lost;                  /* filename names a descriptor that exec closes */
+    char *filename;                     /* owned; AT_EXECFN and a script's own name */
+    bool path_lost;                     /* filename names a descriptor that exec closes */
     char *script_argv[SCRIPT_ARGS_MAX]; /* owned; what `#!` lines put before argv[1] */
     unsigned script_argc;
-    char **argv;                     /* owned array, borrowed strings */
-    char *cmdline;                   /* owned until published */
+    char **argv;   /* owned array, borrowed strings */
+    char *cmdline; /* owned until published */
     size_t cmdline_size;
-    char *exe_path;                  /* owned until published */
+    char *exe_path; /* owned until published */
     struct program program;
     struct stack_spec stack;
 };
@@ -56,10 +57,12 @@ static ssize_t read_file(void *ctx, void *buf, size_t size, u64 pos)
 
 static struct elf_reader file_reader(struct file *file)
 {
-    return (struct elf_reader){.read = read_file, .ctx = file, .size = READ_ONCE(file->inode->size)};
+    return (struct elf_reader){
+        .read = read_file, .ctx = file, .size = READ_ONCE(file->inode->size)};
 }
 
-/* ---- Names -------------------------------------------------------------------------------------- */
+/* ---- Names --------------------------------------------------------------------------------------
+ */
 
 /* The name that scripts get: as given, or below /dev/fd for a path relative to a descriptor. */
 static int name_file(struct exec *x, int dfd, const char *path)
@@ -79,7 +82,8 @@ static int name_file(struct exec *x, int dfd, const char *path)
     return 0;
 }
 
-/* ---- Scripts ------------------------------------------------------------------------------------ */
+/* ---- Scripts ------------------------------------------------------------------------------------
+ */
 
 /* Replaces argv[0] by interpreter, optional argument and the script's name. */
 static int push_script(struct exec *x, const struct script *s, const char *script_name)
@@ -87,7 +91,7 @@ static int push_script(struct exec *x, const struct script *s, const char *scrip
     const char *from[3] = {s->interp, s->arg ? s->arg : script_name, s->arg ? script_name : NULL};
     unsigned old = x->script_argc > 0 ? x->script_argc - 1 : 0;
     unsigned add = s->arg ? 3 : 2;
-    char *v[3];
+    char *v[3] = {NULL};
 
     for (unsigned i = 0; i < add; i++) {
         v[i] = kstrdup(from[i]);
@@ -156,7 +160,8 @@ static int follow_scripts(struct exec *x)
     }
 }
 
-/* ---- Preparation: nothing of the old program is touched ------------------------------------------ */
+/* ---- Preparation: nothing of the old program is touched
+ * ------------------------------------------ */
 
 static int open_interp(struct program *p)
 {
@@ -199,7 +204,8 @@ static size_t count_strings(char *const *list)
     return n;
 }
 
-/* The final argv: what scripts put in front, then the caller's; an empty one gets one "" (Linux 5.18). */
+/* The final argv: what scripts put in front, then the caller's; an empty one gets one ""
+ * (Linux 5.18). */
 static int join_args(struct exec *x, char *const argv[])
 {
     static char empty[1];
@@ -274,7 +280,8 @@ static int prepare(struct exec *x, char *const argv[], char *const envp[])
     return err;
 }
 
-/* ---- The point of no return ------------------------------------------------------------------------ */
+/* ---- The point of no return
+ * ------------------------------------------------------------------------ */
 
 /* The task's own name, from the file's. */
 static void set_comm(struct task *t, const char *filename)

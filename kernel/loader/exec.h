@@ -12,11 +12,11 @@ struct regs;
 
 /* A program whose files have been opened and checked; all owned. */
 struct program {
-    struct file *file;        /* after `#!` lines: what is loaded */
+    struct file *file; /* after `#!` lines: what is loaded */
     struct elf_image image;
     struct file *interp_file; /* NULL: static */
     struct elf_image interp;
-    bool randomize;           /* false with personality(ADDR_NO_RANDOMIZE) */
+    bool randomize; /* false with personality(ADDR_NO_RANDOMIZE) */
 };
 
 /*

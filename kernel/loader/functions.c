@@ -69,7 +69,8 @@ static size_t unproven(const struct search *s)
     return n;
 }
 
-/* ---- Unwind tables -------------------------------------------------------------------------------- */
+/* ---- Unwind tables
+ * -------------------------------------------------------------------------------- */
 
 static void search_table(struct search *s)
 {
@@ -89,7 +90,8 @@ static void search_table(struct search *s)
     eh_table_free(t);
 }
 
-/* ---- Sections and symbols --------------------------------------------------------------------------- */
+/* ---- Sections and symbols
+ * --------------------------------------------------------------------------- */
 
 static int load_sections(struct search *s)
 {

@@ -6,7 +6,8 @@
  *   PROOF_UNWIND   the function's FDE
  *   PROOF_SYMBOL   a function symbol with a size
  *   PROOF_SWEEP    no entry of its own, but two known starts of code around it (symbols, FDEs, the
- *                  entry point, sections' ends): a linear decoding from the first must meet the second
+ *                  entry point, sections' ends): a linear decoding from the first must meet the
+ * second
  */
 #ifndef LOADER_FUNCTIONS_H
 #define LOADER_FUNCTIONS_H
@@ -22,7 +23,8 @@ struct candidate {
     u32 refs; /* the search's own (sites.c) */
 };
 
-/* Fills range and proof of `count` candidates, sorted by address. 0 or -errno (then none is proven). */
+/* Fills range and proof of `count` candidates, sorted by address. 0 or -errno (then none is
+ * proven). */
 int functions_locate(const struct elf_reader *r, const struct elf_image *img,
                      struct candidate *list, size_t count);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One instruction through Zydis' minimal decoder, and the rewriter's judgement of it. What may be
- * moved is a list of instructions known to be harmless, not the complement of a list of harmful ones.
- * Source: Intel SDM vol. 2, appendix A (opcode maps).
+ * moved is a list of instructions known to be harmless, not the complement of a list of harmful
+ * ones. Source: Intel SDM vol. 2, appendix A (opcode maps).
  */
 #include "insn.h"
 
@@ -58,8 +58,8 @@ static bool is_lea(const ZydisDecodedInstruction *z)
 
 static void classify(const ZydisDecodedInstruction *z, struct insn *out)
 {
-    bool map_0f = z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-                  z->opcode_map == ZYDIS_OPCODE_MAP_0F;
+    bool map_0f =
+        z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && z->opcode_map == ZYDIS_OPCODE_MAP_0F;
 
     out->target = 0;
     if (map_0f && z->opcode == 0x05) {
@@ -80,8 +80,7 @@ bool insn_decode(const u8 *code, size_t avail, struct insn *out)
     ZydisDecoder decoder;
     ZydisDecodedInstruction z;
 
-    if (ZYAN_FAILED(
-            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+    if (ZYAN_FAILED(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
         return false;
     if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder, NULL, code, avail, &z)))
         return false;

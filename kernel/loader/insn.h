@@ -6,9 +6,9 @@
 #include <kernel/types.h>
 
 enum insn_kind {
-    INSN_PLAIN,   /* goes on with the next one, means the same anywhere: may be moved */
-    INSN_FIXED,   /* anything else without a known target */
-    INSN_TARGET,  /* names an address relative to itself: branches, calls, LEA of code */
+    INSN_PLAIN,  /* goes on with the next one, means the same anywhere: may be moved */
+    INSN_FIXED,  /* anything else without a known target */
+    INSN_TARGET, /* names an address relative to itself: branches, calls, LEA of code */
     INSN_SYSCALL,
 };
 

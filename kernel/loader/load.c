@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills a fresh address space: where the program, its interpreter, heap and stack go (as Linux places
- * them, below USER_END, with in-enclave randomness), then maps them and sets the first registers.
+ * Fills a fresh address space: where the program, its interpreter, heap and stack go (as Linux
+ * places them, below USER_END, with in-enclave randomness), then maps them and sets the first
+ * registers.
  *
  *   program (ET_DYN), heap .... from DYN_BASE up
  *   mappings, interpreter ..... from mm->mmap_base down
@@ -26,17 +27,18 @@
 #define STACK_RANDOM_PAGES (1UL << 22)
 #define BRK_RANDOM_SIZE    (32UL << 20)
 
-#define STACK_GAP_MIN    (128UL << 20)
-#define STACK_GAP_MAX    (USER_END / 6 * 5)
-#define STACK_GUARD_SIZE (1UL << 20)
-#define STACK_EXTRA_SIZE (128UL << 10) /* mapped at once below the arguments */
+#define STACK_GAP_MIN      (128UL << 20)
+#define STACK_GAP_MAX      (USER_END / 6 * 5)
+#define STACK_GUARD_SIZE   (1UL << 20)
+#define STACK_EXTRA_SIZE   (128UL << 10) /* mapped at once below the arguments */
 
 static u64 random_pages(const struct program *p, u64 limit)
 {
     return p->randomize ? (random_u64() % limit) << PAGE_SHIFT : 0;
 }
 
-/* ---- Addresses ------------------------------------------------------------------------------------ */
+/* ---- Addresses
+ * ------------------------------------------------------------------------------------ */
 
 /* Mappings start below the room that the stack may grow into. */
 static u64 choose_mmap_base(const struct program *p)
@@ -82,7 +84,8 @@ static int choose_interp_bias(struct mm *mm, const struct elf_image *img, u64 *b
     return 0;
 }
 
-/* ---- Images ---------------------------------------------------------------------------------------- */
+/* ---- Images
+ * ---------------------------------------------------------------------------------------- */
 
 static void tell_debugger(const struct file *file, u64 base)
 {
@@ -127,7 +130,8 @@ static int load_interp(struct mm *mm, const struct program *p, u64 *bias)
     return err;
 }
 
-/* ---- Stack ----------------------------------------------------------------------------------------- */
+/* ---- Stack
+ * ----------------------------------------------------------------------------------------- */
 
 static unsigned stack_flags(const struct program *p)
 {

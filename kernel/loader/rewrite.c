@@ -2,19 +2,20 @@
 /*
  * Rewritten syscall sites in address spaces.
  *
- * A module is a mapped range of a file's text; a block is a mapped range for trampolines, close enough
- * for 32-bit jumps. Everything happens when a page is filled, before anybody can execute it: the first
- * page of a module that may hold a syscall has its file searched (most libraries never get there), the
- * module's trampolines get their addresses in the block, and from then on sites are patched in the
- * page at hand. A page of a block gets its trampolines when it is filled itself. A site never crosses
- * a page, and only bytes that still are the original ones are replaced, so that a page filled earlier,
- * or changed by the program, just keeps its syscalls.
+ * A module is a mapped range of a file's text; a block is a mapped range for trampolines, close
+ * enough for 32-bit jumps. Everything happens when a page is filled, before anybody can execute it:
+ * the first page of a module that may hold a syscall has its file searched (most libraries never
+ * get there), the module's trampolines get their addresses in the block, and from then on sites are
+ * patched in the page at hand. A page of a block gets its trampolines when it is filled itself. A
+ * site never crosses a page, and only bytes that still are the original ones are replaced, so that
+ * a page filled earlier, or changed by the program, just keeps its syscalls.
  *
- * Addresses in a block are given out once: a page of it that is present never has to change. Modules
- * and blocks of all address spaces are found by mm in a small table, so that an address space holds
- * nothing of ours.
+ * Addresses in a block are given out once: a page of it that is present never has to change.
+ * Modules and blocks of all address spaces are found by mm in a small table, so that an address
+ * space holds nothing of ours.
  *
- * g_rewrite_lock (spinlock) guards the table, all modules and blocks. mm->lock may be held around it.
+ * g_rewrite_lock (spinlock) guards the table, all modules and blocks. mm->lock may be held around
+ * it.
  */
 #include "exec.h"
 #include "rewrite.h"
@@ -25,9 +26,9 @@
 #include <kernel/string.h>
 #include <layout.h>
 
-#define BUCKETS 64u
+#define BUCKETS       64u
 
-#define REACH         (1UL << 31)   /* of a jump's displacement */
+#define REACH         (1UL << 31) /* of a jump's displacement */
 #define MAPPING_MAX   (1UL << 30)
 #define BLOCK_SIZE    (256UL << 10) /* of address space; pages come when they are used */
 #define BLOCK_RESERVE (64UL << 10)  /* what a file may need: six times glibc */
@@ -37,20 +38,20 @@ struct block {
     struct list link; /* in a bucket's blocks */
     struct mm *mm;
     u64 start, end;
-    u64 free;         /* what lies from here to `end` was never given out */
-    unsigned users;   /* modules */
+    u64 free;       /* what lies from here to `end` was never given out */
+    unsigned users; /* modules */
 };
 
 struct module {
     struct list link; /* in a bucket's modules */
     struct mm *mm;
-    u64 start, end;   /* mapped text, page-aligned */
-    u64 offset;       /* of `start` in the file */
+    u64 start, end;            /* mapped text, page-aligned */
+    u64 offset;                /* of `start` in the file */
     const struct inode *inode; /* compared only */
     bool searched;
-    struct site_table *table;  /* owned reference, NULL: no sites, or not searched */
-    struct block *block;       /* NULL: no trampolines */
-    u64 trampolines;  /* where the table's trampoline 0 would stand */
+    struct site_table *table; /* owned reference, NULL: no sites, or not searched */
+    struct block *block;      /* NULL: no trampolines */
+    u64 trampolines;          /* where the table's trampoline 0 would stand */
 };
 
 struct bucket {
@@ -72,7 +73,8 @@ static struct bucket *bucket_of(const struct mm *mm) REQUIRES(&g_rewrite_lock)
     return b;
 }
 
-/* ---- Sites of a module ------------------------------------------------------------------------------ */
+/* ---- Sites of a module
+ * ------------------------------------------------------------------------------ */
 
 static u64 site_va(const struct module *m, const struct site *s)
 {
@@ -122,7 +124,8 @@ static struct module *module_by_text(const struct mm *mm, u64 va) REQUIRES(&g_re
     return NULL;
 }
 
-/* ---- Forgetting --------------------------------------------------------------------------------------- */
+/* ---- Forgetting
+ * --------------------------------------------------------------------------------------- */
 
 static void module_free(struct module *m) REQUIRES(&g_rewrite_lock)
 {
@@ -165,15 +168,15 @@ static void module_cut(struct module *m, u64 start, u64 end) REQUIRES(&g_rewrite
     m->end = start;
 }
 
-/* The block's mapping goes, and with it the modules whose sites jump there. */
+/* The block's mapping goes: nothing of the modules that used it may be patched any more. */
 static void block_free(struct bucket *b, struct block *block) REQUIRES(&g_rewrite_lock)
 {
-    struct module *m, *next;
+    struct module *m;
 
-    list_for_each_safe(m, next, &b->modules, link)
+    list_for_each(m, &b->modules, link)
     {
         if (m->block == block)
-            module_free(m);
+            m->block = NULL;
     }
     list_del(&block->link);
     kfree(block);
@@ -204,7 +207,8 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size)
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- Blocks ------------------------------------------------------------------------------------------- */
+/* ---- Blocks
+ * ------------------------------------------------------------------------------------------- */
 
 /* A block with room from where everything in [text, text_end) can be reached, and the reverse. */
 static struct block *block_find(struct mm *mm, u64 size, u64 text, u64 text_end)
@@ -221,7 +225,8 @@ static struct block *block_find(struct mm *mm, u64 size, u64 text, u64 text_end)
     return NULL;
 }
 
-/* A block that is used up, and not used any more; taken out of the table. Its range in [*start, *end). */
+/* A block that is used up, and not used any more; taken out of the table. Its range in [*start,
+ * *end). */
 static bool block_retire(struct mm *mm, u64 *start, u64 *end)
 {
     struct block *b, *next;
@@ -291,9 +296,11 @@ static void block_provide(struct mm *mm, u64 text, u64 text_end)
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- Modules ------------------------------------------------------------------------------------------ */
+/* ---- Modules
+ * ------------------------------------------------------------------------------------------ */
 
-/* Gives a module its file's sites (consumes the reference; may be NULL) and their trampolines' place. */
+/* Gives a module its file's sites (consumes the reference; may be NULL) and their trampolines'
+ * place. */
 static void module_attach(struct module *m, struct site_table *t) REQUIRES(&g_rewrite_lock)
 {
     size_t first, last;
@@ -357,7 +364,8 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- Pages ------------------------------------------------------------------------------------------ */
+/* ---- Pages
+ * ------------------------------------------------------------------------------------------ */
 
 /* Whether a syscall may stand in the page, or across one of its ends. */
 static bool page_suspect(const u8 *page)
@@ -474,7 +482,8 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page)
         site_table_put(t);
 }
 
-/* ---- Addresses -------------------------------------------------------------------------------------- */
+/* ---- Addresses
+ * -------------------------------------------------------------------------------------- */
 
 /* The module's site whose trampoline holds `va`, or NULL. */
 static const struct site *site_by_trampoline(const struct module *m, u64 va)

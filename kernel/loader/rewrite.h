@@ -16,8 +16,8 @@ struct site_table {
 };
 
 /*
- * True when the file in its present state was searched before: its table with a reference in *out, or
- * NULL when it has no sites. Never blocks.
+ * True when the file in its present state was searched before: its table with a reference in *out,
+ * or NULL when it has no sites. Never blocks.
  */
 bool site_table_known(struct inode *inode, struct site_table **out);
 

@@ -26,7 +26,7 @@ static char *skip_word(char *p, const char *end)
 
 int script_parse(char head[static SCRIPT_HEAD_SIZE], struct script *out)
 {
-    char *last = head + SCRIPT_HEAD_SIZE - 1;
+    char *last = head + (SCRIPT_HEAD_SIZE - 1);
     char *newline, *end, *name, *name_end, *arg;
 
     if (head[0] != '#' || head[1] != '!')

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers which files were searched for syscall sites, so that the next process that runs the same
- * library does not read its text again. An entry is good for one state of the content: size and times
- * of modification and change. It holds no reference to its inode and never follows the pointer; should
- * all of that describe another file one day, no harm is done: bytes are compared before they are
- * replaced (rewrite.c).
+ * Remembers which files were searched for syscall sites, so that the next process that runs the
+ * same library does not read its text again. An entry is good for one state of the content: size
+ * and times of modification and change. It holds no reference to its inode and never follows the
+ * pointer; should all of that describe another file one day, no harm is done: bytes are compared
+ * before they are replaced (rewrite.c).
  *
  * g_cache_lock (spinlock) guards the entries; a search runs without it.
  */
@@ -19,7 +19,7 @@
 struct entry {
     const struct inode *inode; /* compared only; NULL: free */
     u64 ino, size, mtime, ctime;
-    struct site_table *table;  /* owned; NULL: no sites */
+    struct site_table *table; /* owned; NULL: no sites */
     u64 used;
 };
 
@@ -27,7 +27,8 @@ static spinlock_t g_cache_lock = SPINLOCK_INIT("site cache");
 static struct entry g_cache[CACHE_ENTRIES] GUARDED_BY(&g_cache_lock);
 static u64 g_cache_clock GUARDED_BY(&g_cache_lock);
 
-/* ---- Reading through the page cache ----------------------------------------------------------------- */
+/* ---- Reading through the page cache
+ * ----------------------------------------------------------------- */
 
 struct page_reader {
     struct inode *inode;
@@ -57,7 +58,8 @@ static ssize_t read_pages(void *ctx, void *buf, size_t size, u64 pos)
     return (ssize_t)done;
 }
 
-/* ---- The cache -------------------------------------------------------------------------------------- */
+/* ---- The cache
+ * -------------------------------------------------------------------------------------- */
 
 static struct entry describe(struct inode *inode)
 {
@@ -70,8 +72,8 @@ static struct entry describe(struct inode *inode)
 
 static bool same_state(const struct entry *a, const struct entry *b)
 {
-    return a->inode == b->inode && a->ino == b->ino && a->size == b->size &&
-           a->mtime == b->mtime && a->ctime == b->ctime;
+    return a->inode == b->inode && a->ino == b->ino && a->size == b->size && a->mtime == b->mtime &&
+           a->ctime == b->ctime;
 }
 
 bool site_table_known(struct inode *inode, struct site_table **out)

@@ -4,12 +4,13 @@
  * decoded from a known start to its known end; what turns out to be a syscall instruction gets the
  * best window of whole instructions that five bytes of jump may cover.
  *
- * A window is refused when anything may enter it behind its first byte: a direct branch or an address
- * taken in the same function, or what looks like one anywhere in the file's code (branches from other
- * functions and from split-off cold parts). Landing pads need no look of their own: control never
- * falls into one, and every byte of a window but the first is reached by falling through. Tables of
- * jumps to an instruction next to a syscall cannot be seen; no compiler makes one, since a case of a
- * switch begins neither with the use of RAX nor inside a chain of argument moves.
+ * A window is refused when anything may enter it behind its first byte: a direct branch or an
+ * address taken in the same function, or what looks like one anywhere in the file's code (branches
+ * from other functions and from split-off cold parts). Landing pads need no look of their own:
+ * control never falls into one, and every byte of a window but the first is reached by falling
+ * through. Tables of jumps to an instruction next to a syscall cannot be seen; no compiler makes
+ * one, since a case of a switch begins neither with the use of RAX nor inside a chain of argument
+ * moves.
  */
 #include "sites.h"
 #include "functions.h"
@@ -18,11 +19,12 @@
 #include <kernel/alloc.h>
 #include <kernel/string.h>
 
-#define CANDIDATES_MAX 65536u
-#define CHUNK_SIZE     65536u
-#define PRE_INSNS_MAX  3u
+#define CANDIDATES_MAX    16384u
+#define CHUNK_SIZE        65536u
+#define PRE_INSNS_MAX     3u
 #define FUNCTION_SIZE_MAX (1UL << 20)
-#define NR_RT_SIGRETURN 15
+#define DECODE_MAX        (16UL << 20) /* bytes in one file; tables may claim overlapping functions */
+#define NR_RT_SIGRETURN   15
 
 /* Marks of one byte of decoded code. */
 #define MARK_SIZE   0x0fu /* an instruction of this size starts here */
@@ -41,6 +43,7 @@ struct search {
     size_t count, room;
     struct site_list *out;
     size_t site_room;
+    u64 decoded;            /* bytes */
     struct code *functions; /* latest first */
     u64 *filter;            /* FILTER_BITS */
     bool wide;              /* code may refer to code over 16 MiB away */
@@ -63,7 +66,8 @@ struct chunk {
     u64 va, offset;
 };
 
-/* ---- Candidates ----------------------------------------------------------------------------------- */
+/* ---- Candidates
+ * ----------------------------------------------------------------------------------- */
 
 static int add_candidate(struct search *s, u64 va)
 {
@@ -96,8 +100,8 @@ static bool has_05(const u8 *p)
 }
 
 /*
- * Pairs 0f 05, but not the frequent ones inside displacements and constants: no code goes on with 00
- * (ADD to a byte in memory) after a syscall.
+ * Pairs 0f 05, but not the frequent ones inside displacements and constants: no code goes on with
+ * 00 (ADD to a byte in memory) after a syscall.
  */
 static int scan_chunk(struct search *s, const struct chunk *c)
 {
@@ -169,7 +173,8 @@ static void sort_candidates(struct search *s)
     }
 }
 
-/* ---- References ------------------------------------------------------------------------------------- */
+/* ---- References
+ * ------------------------------------------------------------------------------------- */
 
 /* The bytes around a candidate that a window may cover, as bits of candidate.refs. */
 #define REFS_BEFORE 15
@@ -276,7 +281,8 @@ static void mark_references(const struct candidate *cand, struct code *c)
     }
 }
 
-/* ---- Decoding --------------------------------------------------------------------------------------- */
+/* ---- Decoding
+ * --------------------------------------------------------------------------------------- */
 
 /* Decodes all of it. False: some byte is no instruction, or the last one crosses the end. */
 static bool decode(struct code *c)
@@ -319,7 +325,8 @@ static size_t previous(const struct code *c, size_t at)
     return SIZE_MAX;
 }
 
-/* ---- The window ------------------------------------------------------------------------------------- */
+/* ---- The window
+ * ------------------------------------------------------------------------------------- */
 
 struct window {
     size_t start, end;
@@ -330,8 +337,7 @@ static bool window_ok(const struct code *c, struct window w)
 {
     u64 va = c->va + w.start;
 
-    if (w.end - w.start < SITE_PATCH_SIZE ||
-        page_down(va) != page_down(va + SITE_PATCH_SIZE - 1))
+    if (w.end - w.start < SITE_PATCH_SIZE || page_down(va) != page_down(va + SITE_PATCH_SIZE - 1))
         return false;
     for (size_t i = w.start + 1; i < w.start + SITE_PATCH_SIZE; i++) {
         if (c->marks[i] & MARK_TARGET)
@@ -360,7 +366,8 @@ static bool extend_back(const struct code *c, struct window *w, size_t call)
     return true;
 }
 
-/* Instructions in front only, until together with `tail` bytes of the syscall they reach five bytes. */
+/* Instructions in front only, until together with `tail` bytes of the syscall they reach five
+ * bytes. */
 static bool choose_front(const struct code *c, size_t call, size_t tail, unsigned insns,
                          struct window *w)
 {
@@ -401,9 +408,9 @@ static bool choose_both(const struct code *c, size_t call, struct window *w)
 }
 
 /*
- * Best first: one instruction in front that is replaced whole; some in front, with the syscall; some
- * behind. A syscall that is jumped to needs the jump at its own place to be fast; only when that
- * fails what stands in front of it is replaced, and the syscall stays for those who jump.
+ * Best first: one instruction in front that is replaced whole; some in front, with the syscall;
+ * some behind. A syscall that is jumped to needs the jump at its own place to be fast; only when
+ * that fails what stands in front of it is replaced, and the syscall stays for those who jump.
  */
 static bool choose(const struct code *c, size_t call, struct window *w)
 {
@@ -425,7 +432,8 @@ static bool is_sigreturn(const struct code *c, size_t call)
             memcmp(c->bytes + call - sizeof(mov_rax), mov_rax, sizeof(mov_rax)) == 0);
 }
 
-/* ---- Sites ------------------------------------------------------------------------------------------ */
+/* ---- Sites
+ * ------------------------------------------------------------------------------------------ */
 
 static bool va_to_offset(const struct elf_image *img, u64 va, u64 *offset)
 {
@@ -498,7 +506,8 @@ static int take_sites(struct search *s, struct code *c)
     return 0;
 }
 
-/* Decodes the function around candidates [first, last) and keeps it when there is a syscall in it. */
+/* Decodes the function around candidates [first, last) and keeps it when there is a syscall in it.
+ */
 static int decode_function(struct search *s, size_t first, size_t last)
 {
     struct range range = s->candidates[first].range;
@@ -507,6 +516,7 @@ static int decode_function(struct search *s, size_t first, size_t last)
 
     if (!c)
         return -ENOMEM;
+    s->decoded += size;
     *c = (struct code){.va = range.start, .size = size, .first = first, .last = last};
     c->marks = c->bytes + size;
     if (elf_read_va(s->reader, &s->image, c->va, c->bytes, size) || !decode(c)) {
@@ -548,7 +558,8 @@ static int decode_functions(struct search *s)
                 s->candidates[next].proof != c->proof)
                 break;
         }
-        if (c->proof == PROOF_NONE || c->range.end - c->range.start > FUNCTION_SIZE_MAX)
+        if (c->proof == PROOF_NONE || c->range.end - c->range.start > FUNCTION_SIZE_MAX ||
+            s->decoded > DECODE_MAX)
             s->out->unproven += next - i;
         else
             err = decode_function(s, i, next);
@@ -556,7 +567,8 @@ static int decode_functions(struct search *s)
     return err;
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------------ */
+/* ---- The whole
+ * ------------------------------------------------------------------------------------------ */
 
 static void sort_sites(struct site_list *l)
 {

@@ -18,28 +18,29 @@
 #define STACK_ARGS_MIN    (32 * PAGE_SIZE) /* always allowed, whatever RLIMIT_STACK says */
 #define STACK_ARGS_MAX    (6UL << 20)      /* three quarters of the default 8 MiB */
 #define STACK_RANDOM_SIZE 16u
-#define AUXV_COUNT_MAX    32u              /* pairs, AT_NULL included; struct mm keeps as many */
+#define AUXV_COUNT_MAX    32u /* pairs, AT_NULL included; struct mm keeps as many */
 
 struct auxv {
     u64 type, value;
 };
 
 struct stack_spec {
-    char *const *argv;  /* argc strings; at least one */
+    char *const *argv; /* argc strings; at least one */
     size_t argc;
     char *const *envp;
     size_t envc;
     const char *execfn;
     u8 random[STACK_RANDOM_SIZE];
-    u64 jitter;                     /* bytes to leave unused below the strings, < 8192 */
-    struct auxv auxv[AUXV_COUNT_MAX]; /* stack_build() completes AT_RANDOM, AT_EXECFN, AT_PLATFORM */
-    size_t auxv_count;              /* without AT_NULL */
+    u64 jitter; /* bytes to leave unused below the strings, < 8192 */
+    struct auxv
+        auxv[AUXV_COUNT_MAX]; /* stack_build() completes AT_RANDOM, AT_EXECFN, AT_PLATFORM */
+    size_t auxv_count;        /* without AT_NULL */
 };
 
 struct stack_image {
-    u8 *data;    /* owned; goes to [sp, top) */
+    u8 *data; /* owned; goes to [sp, top) */
     size_t size;
-    u64 sp;      /* where argc stands: the program's first RSP, 16-byte aligned */
+    u64 sp; /* where argc stands: the program's first RSP, 16-byte aligned */
     u64 arg_start, arg_end, env_start, env_end;
 };
 

@@ -9,7 +9,7 @@
 #define JUMP_SIZE 8u
 #define CALL_SIZE (LEA_SIZE + JUMP_SIZE)
 
-static const u8 g_lea_rcx[3] = {0x48, 0x8d, 0x0d};                               /* disp32 follows */
+static const u8 g_lea_rcx[3] = {0x48, 0x8d, 0x0d}; /* disp32 follows */
 static const u8 g_jump[JUMP_SIZE] = {0x65, 0xff, 0x24, 0x25, TA_SYSCALL_ENTRY, 0, 0, 0};
 
 size_t trampoline_size(const struct site *s)

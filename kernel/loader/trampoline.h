@@ -10,8 +10,9 @@
  *   E: ...                     E: ...             [R:       post
  *                                                           jmp  E]
  *
- * Five bytes at P, all in one page, are replaced. Without post instructions the kernel returns straight to S + 2, which
- * then lies at or behind P + 5. Either of pre and post may be empty, not both.
+ * Five bytes at P, all in one page, are replaced. Without post instructions the kernel returns
+ * straight to S + 2, which then lies at or behind P + 5. Either of pre and post may be empty, not
+ * both.
  */
 #ifndef LOADER_TRAMPOLINE_H
 #define LOADER_TRAMPOLINE_H
@@ -19,15 +20,15 @@
 #include <kernel/regs.h>
 #include <kernel/types.h>
 
-#define SITE_PATCH_SIZE   5u
-#define SITE_PART_MAX     15u /* bytes of pre, and of post */
-#define SITE_BYTES_MAX    (2 * SITE_PART_MAX + 2)
-#define TRAMPOLINE_MAX    (2 * SITE_PART_MAX + 20)
+#define SITE_PATCH_SIZE 5u
+#define SITE_PART_MAX   15u /* bytes of pre, and of post */
+#define SITE_BYTES_MAX  (2 * SITE_PART_MAX + 2)
+#define TRAMPOLINE_MAX  (2 * SITE_PART_MAX + 20)
 
 struct site {
-    u64 offset;     /* of P in the file */
-    u32 trampoline; /* of T in the file's block of trampolines */
-    u8 pre, post;   /* bytes */
+    u64 offset;               /* of P in the file */
+    u32 trampoline;           /* of T in the file's block of trampolines */
+    u8 pre, post;             /* bytes */
     u8 bytes[SITE_BYTES_MAX]; /* the original ones, from P to E */
 };
 

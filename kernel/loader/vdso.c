@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives each process its copy of the vDSO image (built from vdso/), made when it is first touched. No
- * state of its own.
+ * Gives each process its copy of the vDSO image (built from vdso/), made when it is first touched.
+ * No state of its own.
  */
 #include "exec.h"
 #include "vdso/params.h"
@@ -19,8 +19,8 @@ extern const u64 vdso_image_size, vdso_restorer, vdso_params;
 
 int vdso_map(struct mm *mm)
 {
-    long addr = mm_map_special(mm, 0, 0, 0, page_up(vdso_image_size),
-                               VM_READ | VM_EXEC | VM_VDSO, "[vdso]");
+    long addr = mm_map_special(mm, 0, 0, 0, page_up(vdso_image_size), VM_READ | VM_EXEC | VM_VDSO,
+                               "[vdso]");
 
     if (addr < 0)
         return (int)addr;

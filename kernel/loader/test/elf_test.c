@@ -12,7 +12,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-/* ---- ELF ------------------------------------------------------------------------------------------ */
+/* ---- ELF
+ * ------------------------------------------------------------------------------------------ */
 
 static int parse(struct made *m, enum elf_role role, struct elf_image *img)
 {
@@ -82,10 +83,16 @@ struct change {
     int err;
 };
 
-#define EHDR(field, v, e) {#field, offsetof(Elf64_Ehdr, field), sizeof(((Elf64_Ehdr *)0)->field), v, e}
+#define EHDR(field, v, e)                                                                          \
+    {                                                                                              \
+#field, offsetof(Elf64_Ehdr, field), sizeof(((Elf64_Ehdr *)0)->field), v, e                \
+    }
 #define PHDR(n, field, v, e)                                                                       \
-    {#n "." #field, sizeof(Elf64_Ehdr) + (n) * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, field),   \
-     sizeof(((Elf64_Phdr *)0)->field), v, e}
+    {                                                                                              \
+#n "." #field,                                                                             \
+            sizeof(Elf64_Ehdr) + (n) * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, field),           \
+            sizeof(((Elf64_Phdr *)0)->field), v, e                                                 \
+    }
 
 static void malformed(void **state)
 {
@@ -164,7 +171,8 @@ static void nothing_to_load(void **state)
     assert_int_equal(parse(&m, ELF_PROGRAM, &img), -EINVAL);
 }
 
-/* ---- Scripts -------------------------------------------------------------------------------------- */
+/* ---- Scripts
+ * -------------------------------------------------------------------------------------- */
 
 static int script(const char *text, size_t size, struct script *out)
 {
@@ -219,7 +227,8 @@ static void script_limit(void **state)
     assert_int_equal(script(text, 400, &s), -ENOEXEC);
 }
 
-/* ---- The stack ------------------------------------------------------------------------------------ */
+/* ---- The stack
+ * ------------------------------------------------------------------------------------ */
 
 #define TOP 0x7fff0000UL
 
@@ -314,10 +323,10 @@ static void stack_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(well_formed),   cmocka_unit_test(interpreter_path),
-        cmocka_unit_test(malformed),     cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(well_formed),     cmocka_unit_test(interpreter_path),
+        cmocka_unit_test(malformed),       cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(nothing_to_load), cmocka_unit_test(script_lines),
-        cmocka_unit_test(script_limit),  cmocka_unit_test(stack_layout),
+        cmocka_unit_test(script_limit),    cmocka_unit_test(stack_layout),
         cmocka_unit_test(stack_limits),
     };
 

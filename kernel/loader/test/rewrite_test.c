@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rewriting in address spaces: modules come and go over a fake mm whose mappings are real memory, so
- * that what a fault would fill can be run.
+ * Rewriting in address spaces: modules come and go over a fake mm whose mappings are real memory,
+ * so that what a fault would fill can be run.
  */
 #include "elf_make.h"
 #include "hosted.h"
@@ -27,7 +27,8 @@ static struct mm g_mm;
 static struct vma g_vmas[8];
 static unsigned g_reads; /* pages read by a search */
 
-/* ---- mm and page cache, as far as the rewriter uses them ---------------------------------------------- */
+/* ---- mm and page cache, as far as the rewriter uses them
+ * ---------------------------------------------- */
 
 struct vma *mm_find(struct mm *mm, uintptr_t addr)
 {
@@ -42,8 +43,8 @@ static struct vma *add_vma(uintptr_t start, size_t size, unsigned flags, struct 
 {
     for (unsigned i = 0; i < ARRAY_COUNT(g_vmas); i++) {
         if (g_vmas[i].end == 0) {
-            g_vmas[i] = (struct vma){
-                .start = start, .end = start + size, .flags = flags, .file = file};
+            g_vmas[i] =
+                (struct vma){.start = start, .end = start + size, .flags = flags, .file = file};
             return &g_vmas[i];
         }
     }
@@ -134,7 +135,8 @@ static struct vma *trampoline_vma(void)
     return NULL;
 }
 
-/* `mov $39,%eax; syscall; ret` at MADE_CODE_VA and in the next page, which is a module of its own. */
+/* `mov $39,%eax; syscall; ret` at MADE_CODE_VA and in the next page, which is a module of its own.
+ */
 static int setup(void **state)
 {
     static const u8 code[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3};
@@ -170,7 +172,8 @@ static long call(uintptr_t va)
     return fn();
 }
 
-/* ---- Tests -------------------------------------------------------------------------------------------- */
+/* ---- Tests
+ * -------------------------------------------------------------------------------------------- */
 
 static void patches_and_runs(void **state)
 {
@@ -178,7 +181,7 @@ static void patches_and_runs(void **state)
     struct vma *v = map_text();
 
     assert_int_equal(g_reads, 0); /* nothing is read before it is needed */
-    fill(v->start); /* headers: nothing suspect */
+    fill(v->start);               /* headers: nothing suspect */
     assert_int_equal(g_reads, 0);
     fill_all(0);
     assert_true(g_reads > 0);

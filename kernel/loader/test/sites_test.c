@@ -34,8 +34,8 @@ static const struct sample g_samples[] = {
     {"mov %r11,8(%rsp); syscall; ret", "4c895c2408 0f05 c3", SITE, 0, 5, 0},
     {"mov %rdi,%rax; syscall; ret", "4889f8 0f05 c3", SITE, 0, 3, 0},
     {"mov %rsi,%rdi; xor %eax,%eax; syscall; ret", "4889f7 31c0 0f05 c3", SITE, 0, 5, 0},
-    {"nop; mov %r8,%rdi; mov %edx,%esi; xor %eax,%eax; syscall; ret",
-     "90 4c89c7 89d6 31c0 0f05 c3", SITE, 4, 4, 0},
+    {"nop; mov %r8,%rdi; mov %edx,%esi; xor %eax,%eax; syscall; ret", "90 4c89c7 89d6 31c0 0f05 c3",
+     SITE, 4, 4, 0},
     {"ret; syscall; cmp $-4095,%rax; ret", "c3 0f05 483d01f0ffff c3", SITE, 1, 0, 6},
     {"ret; syscall; mov %rax,%rbx; ret", "c3 0f05 4889c3 c3", SITE, 1, 0, 3},
     {"ret; xor %eax,%eax; syscall; push %rax; ret", "c3 31c0 0f05 50 c3", SITE, 1, 2, 1},
@@ -123,7 +123,8 @@ static void referred_from_elsewhere(void **state)
     sites_free(&l);
 }
 
-/* A function without a symbol between two with: proven by a sweep that meets the next one's start. */
+/* A function without a symbol between two with: proven by a sweep that meets the next one's start.
+ */
 static void swept(void **state)
 {
     static struct made m;
@@ -166,9 +167,11 @@ static void never_across_pages(void **state)
     }
 }
 
-/* ---- Addresses ------------------------------------------------------------------------------------ */
+/* ---- Addresses
+ * ------------------------------------------------------------------------------------ */
 
-/* hide() undoes show() at every instruction of the site; what the trampoline adds is the syscall. */
+/* hide() undoes show() at every instruction of the site; what the trampoline adds is the syscall.
+ */
 static void check_addresses(const struct site *s, const size_t *starts)
 {
     const u64 va = 0x10000, at = 0x20000;
@@ -229,14 +232,15 @@ static void out_of_reach(void **state)
     assert_false(trampoline_write(&s, 0x200000000, 0x10000, out));
 }
 
-/* ---- For real ------------------------------------------------------------------------------------- */
+/* ---- For real
+ * ------------------------------------------------------------------------------------- */
 
 static void run_replaced(void **state)
 {
     static struct made m;
     struct site_list l;
-    u8 *text = mmap(NULL, 0x20000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                    -1, 0);
+    u8 *text =
+        mmap(NULL, 0x20000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     u8 *block = text + 0x10000;
     u8 code[256];
     /* getppid in front; getpid behind, in a loop; with a value kept in the red zone; both sides */
@@ -284,8 +288,10 @@ static ssize_t read_fd(void *ctx, void *buf, size_t size, u64 pos)
 static void real_libraries(void **state)
 {
     static const char *const names[] = {
-        "/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2",
-        "/lib/ld-musl-x86_64.so.1", "/bin/busybox",
+        "/lib/x86_64-linux-gnu/libc.so.6",
+        "/lib64/ld-linux-x86-64.so.2",
+        "/lib/ld-musl-x86_64.so.1",
+        "/bin/busybox",
     };
 
     for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The vDSO image, run in this process with a clock page that copies the host's clock: results agree
- * with the host's, unknown clocks reach the kernel's entry, and unwinding passes through the restorer.
- * With VDSO_BENCH set, prints its cost beside the native vDSO's.
+ * with the host's, unknown clocks reach the kernel's entry, and unwinding passes through the
+ * restorer. With VDSO_BENCH set, prints its cost beside the native vDSO's.
  */
 #include "hosted.h"
 #include "../vdso/params.h"
@@ -113,8 +113,9 @@ static int setup(void **state)
 
 static void agrees_with_host(void **state)
 {
-    static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_MONOTONIC_COARSE,
-                                       CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_BOOTTIME};
+    static const clockid_t clocks[] = {
+        CLOCK_MONOTONIC,       CLOCK_REALTIME, CLOCK_MONOTONIC_COARSE,
+        CLOCK_REALTIME_COARSE, CLOCK_TAI,      CLOCK_BOOTTIME};
     int (*gettime)(clockid_t, struct timespec *) = find("__vdso_clock_gettime");
     uint64_t calls = hosted_calls;
 
@@ -199,7 +200,8 @@ static void small_functions(void **state)
     assert_int_equal(get_cpu(NULL, NULL, NULL), 0);
 }
 
-/* ---- The restorer ----------------------------------------------------------------------------- */
+/* ---- The restorer -----------------------------------------------------------------------------
+ */
 
 extern void __register_frame(void *eh_frame);
 

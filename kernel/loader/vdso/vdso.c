@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vDSO's functions, as programs see them (vdso(7)): clocks without entering the kernel. Built as
- * a shared object of its own and mapped into each process; it runs as the program, on its stack.
+ * The vDSO's functions, as programs see them (vdso(7)): clocks without entering the kernel. Built
+ * as a shared object of its own and mapped into each process; it runs as the program, on its stack.
  *
  * One enclave has one linear address space, so the clock's page is read where the kernel keeps it;
  * the address comes in g_vdso_params, which the kernel fills in when it maps the image.
@@ -17,7 +17,7 @@
 #define NSEC_PER_SEC 1000000000UL
 #define NODE_SHIFT   12
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT       __attribute__((visibility("default")))
 
 /* restorer.S; constant to the program, but not known to the compiler. */
 extern const volatile struct vdso_params g_vdso_params;
@@ -93,8 +93,7 @@ EXPORT int __vdso_clock_gettime(__kernel_clockid_t clock, struct __kernel_timesp
     uint32_t bit = (uint32_t)clock < 32 ? MASK(clock) : 0;
     uint64_t ns;
 
-    if (!(bit & (CLOCKS_MONOTONIC | CLOCKS_REALTIME)) ||
-        !read_clock(bit & CLOCKS_REALTIME, &ns))
+    if (!(bit & (CLOCKS_MONOTONIC | CLOCKS_REALTIME)) || !read_clock(bit & CLOCKS_REALTIME, &ns))
         return (int)kernel_call(__NR_clock_gettime, (uint64_t)clock, (uint64_t)ts, 0);
     ts->tv_sec = (int64_t)(ns / NSEC_PER_SEC);
     ts->tv_nsec = (int64_t)(ns % NSEC_PER_SEC);
