@@ -192,30 +192,30 @@ static const u8 *hash_of(struct verity *v, unsigned level, u64 index, int *err)
     return l->hashes[at] + (index & (HASHES_PER_BLOCK - 1)) * SHA256_SIZE;
 }
 
-/* A data block, verified, in the cache. */
-static int data_block(struct verity *v, u64 block, const u8 **out)
+/* A data block, verified, in the cache; NULL with *err. */
+static const u8 *data_block(struct verity *v, u64 block, int *err)
 {
     struct cached *c = &v->cache[block % CACHE_BLOCKS];
     const u8 *expected;
-    int err = 0;
 
-    if (!c->valid || c->block != block) {
-        expected = hash_of(v, 0, block, &err);
-        if (!expected)
-            return err;
-        if (!c->data)
-            c->data = kpages_alloc(1);
-        if (!c->data)
-            return -ENOMEM;
-        c->valid = false;
-        err = block_load(v, block, expected, c->data);
-        if (err)
-            return err;
-        c->block = block;
-        c->valid = true;
+    if (c->valid && c->block == block)
+        return c->data;
+    expected = hash_of(v, 0, block, err);
+    if (!expected)
+        return NULL;
+    if (!c->data)
+        c->data = kpages_alloc(1);
+    if (!c->data) {
+        *err = -ENOMEM;
+        return NULL;
     }
-    *out = c->data;
-    return 0;
+    c->valid = false;
+    *err = block_load(v, block, expected, c->data);
+    if (*err)
+        return NULL;
+    c->block = block;
+    c->valid = true;
+    return c->data;
 }
 
 int verity_read(struct verity *v, u64 offset, void *buf, size_t size)
@@ -226,12 +226,11 @@ int verity_read(struct verity *v, u64 offset, void *buf, size_t size)
     if (offset > v->data_size || size > v->data_size - offset)
         return -EIO;
     mutex_lock(&v->lock);
-    while (size && !err) {
+    while (size) {
         size_t in = offset % VERITY_BLOCK, n = min(size, VERITY_BLOCK - in);
-        const u8 *data = NULL;
+        const u8 *data = data_block(v, offset / VERITY_BLOCK, &err);
 
-        err = data_block(v, offset / VERITY_BLOCK, &data);
-        if (err)
+        if (!data)
             break;
         memcpy(dst, data + in, n);
         dst += n;

@@ -38,7 +38,7 @@ static void create_abort(struct creation *c)
     name_put(&c->name);
 }
 
-static int create_locked(struct creation *c, bool is_dir)
+static int create_locked(struct creation *c, bool is_dir) NO_LOCK_ANALYSIS
 {
     int err;
 
@@ -72,7 +72,7 @@ static int create_begin(struct creation *c, int dfd, const char __user *path, bo
 }
 
 /* `inode` (consumed) stands behind the name now, unless err. */
-static int create_end(struct creation *c, int err, struct inode *inode)
+static int create_end(struct creation *c, int err, struct inode *inode) NO_LOCK_ANALYSIS
 {
     if (!err)
         dentry_instantiate(c->d, inode);

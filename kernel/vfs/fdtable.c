@@ -65,7 +65,7 @@ static void table_free(struct table *t)
     kfree(t->open);
 }
 
-struct files *files_create(void)
+struct files *files_create(void) NO_LOCK_ANALYSIS /* nobody sees it yet */
 {
     struct files *f = kzalloc(sizeof(*f));
     struct table t;
@@ -96,7 +96,7 @@ static int file_close(struct files *files, struct file *f)
     return err;
 }
 
-void files_put(struct files *files)
+void files_put(struct files *files) NO_LOCK_ANALYSIS /* the last user */
 {
     struct table t;
 
@@ -144,7 +144,8 @@ static bool table_is_own(const struct files *files)
     return __atomic_load_n(&files->ref.n, __ATOMIC_ACQUIRE) == 1;
 }
 
-static struct file *fd_find(struct files *files, int fd, bool path_too)
+/* Under the lock, or in a table that is our own. */
+static struct file *fd_find(struct files *files, int fd, bool path_too) NO_LOCK_ANALYSIS
 {
     struct file *f = (unsigned)fd < files->size ? files->table[fd] : NULL;
 
@@ -375,7 +376,7 @@ void files_close_on_exec(struct files *files)
 }
 
 /* A table of our own with what the shared one holds outside [first, last] (close_range's UNSHARE). */
-static struct files *files_copy(struct files *from)
+static struct files *files_copy(struct files *from) NO_LOCK_ANALYSIS /* nobody sees the copy */
 {
     struct files *copy = files_create();
     int err = 0;

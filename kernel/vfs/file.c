@@ -14,7 +14,7 @@
 
 static const struct file_ops g_path_ops; /* O_PATH: nothing works */
 
-struct file *file_alloc(int flags)
+struct file *file_alloc(int flags) NO_LOCK_ANALYSIS /* nobody sees it yet */
 {
     struct file *f = kmalloc(sizeof(*f));
     struct cred *cred = current->cred;
@@ -217,6 +217,30 @@ struct file *file_create_anon(const char *name, const struct file_ops *ops, void
     if (!IS_ERR(f))
         f->private = priv;
     return f;
+}
+
+void file_name_anon(struct file *f, const char *kind)
+{
+    struct dentry *d = f->path.dentry;
+    int n = snprintf(d->small, sizeof(d->small), "%s:[%lu]", kind, (unsigned long)f->inode->ino);
+
+    d->name = d->small;
+    d->name_size = (u32)n;
+}
+
+struct file *file_create_peer(struct file *f, int flags)
+{
+    struct file *peer = file_alloc(flags);
+
+    if (!peer)
+        return ERR_PTR(-ENOMEM);
+    path_get(&f->path);
+    peer->path = f->path;
+    peer->inode = f->inode;
+    peer->ops = f->ops;
+    peer->seekable = f->seekable;
+    peer->private = f->private;
+    return peer;
 }
 
 /* ---- Access times, kernel reads and writes -------------------------------------------------------------- */

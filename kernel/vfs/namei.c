@@ -529,7 +529,7 @@ static int lookup_slow(struct walk *w, int dfd, const char *name, struct path *o
 }
 
 int path_lookup_full(int dfd, const char *name, unsigned flags, u64 resolve,
-                     const struct cred *cred, struct path *out)
+                     const struct cred *cred, struct path *out) NO_LOCK_ANALYSIS
 {
     struct walk w;
     int err;

@@ -197,7 +197,7 @@ static int ramfs_readdir(struct file *f, struct dir_context *ctx)
     return 0;
 }
 
-static loff_t ramfs_dir_seek(struct file *f, loff_t offset, int whence)
+static loff_t ramfs_dir_seek(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock)
 {
     if (whence == SEEK_CUR && __builtin_add_overflow(offset, f->pos, &offset))
         return -EINVAL;

@@ -31,6 +31,7 @@ struct superblock;
 struct poll_table;
 struct vma;
 struct pagecache;
+struct pipe;
 
 struct path {
     struct mount *mnt;
@@ -131,6 +132,7 @@ struct inode {
     void *private;           /* the file system's */
     struct list fs_link;     /* the file system's */
     void *locks;             /* flock and record locks; vfs/lock.c */
+    struct pipe *pipe;       /* a FIFO's or a pipe's while it is open; kernel/pipe.h, guarded by lock */
     u32 seals;               /* F_SEAL_*, memfd only (F_SEAL_SEAL elsewhere); guarded by lock */
     s32 writable_maps;       /* shared mappings that may write; mm counts them, atomic */
     const char *link;        /* a symlink's text in memory, constant; owned with `private`'s rules */
@@ -293,6 +295,11 @@ char *path_name(const struct path *p, char *buf, size_t size);
  */
 struct file *file_create_anon(const char *name, const struct file_ops *ops, void *priv, int flags);
 
+/* Calls it "KIND:[INODE]", as /proc/self/fd shows pipes and sockets. Not yet installed. */
+void file_name_anon(struct file *f, const char *kind);
+/* Another description of its inode, with the same ops and private. ERR_PTR(-ENOMEM). */
+struct file *file_create_peer(struct file *f, int flags);
+
 /*
  * What every regular file's write op checks first, inode->lock held (vfs/read_write.c): O_APPEND and
  * RWF_APPEND move *pos to the end, RLIMIT_FSIZE and seals bound it, set-id bits fall. Cuts `from` and
@@ -441,7 +448,7 @@ uintptr_t pagecache_bound_at(struct inode *inode, u64 index);
  */
 ssize_t pagecache_read(struct file *f, struct iov_iter *to, loff_t *pos);
 ssize_t pagecache_write(struct file *f, struct iov_iter *from, loff_t *pos);
-loff_t pagecache_seek(struct file *f, loff_t offset, int whence);
+loff_t pagecache_seek(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock);
 int pagecache_fallocate(struct file *f, int mode, loff_t offset, loff_t size);
 /* 0: the mapping's pages come from the functions above. */
 int pagecache_mmap(struct file *f, struct vma *vma);
