@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fcntl(2), dup(2), dup2(2), dup3(2). Record locks and leases of files are vfs/lock.c's; pipes'
- * sizes do not exist yet (EBADF, as for every file that is no pipe). F_SETFL and owners change
- * under file->pos_lock; readers of file->flags see old or new.
+ * fcntl(2), dup(2), dup2(2), dup3(2). Record locks and leases of files are vfs/lock.c's. F_SETFL
+ * and owners change under file->pos_lock; readers of file->flags see old or new.
  */
 #include <kernel/files.h>
+#include <kernel/pipe.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <linux/capability.h>
@@ -231,8 +231,9 @@ static long fcntl_file(struct file *f, unsigned cmd, unsigned long arg)
     case F_SETFL:
         return set_flags(f, (unsigned)arg);
     case F_GETPIPE_SZ:
+        return file_pipe(f) ? pipe_get_size(file_pipe(f)) : -EBADF;
     case F_SETPIPE_SZ:
-        return -EBADF;
+        return file_pipe(f) ? pipe_set_size(file_pipe(f), arg) : -EBADF;
     case F_ADD_SEALS:
         return memfd_add_seals(f, (unsigned)arg);
     case F_GET_SEALS:

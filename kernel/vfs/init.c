@@ -5,6 +5,7 @@
  * everything after the root mount goes by path.
  */
 #include <kernel/boot.h>
+#include <kernel/pipe.h>
 #include <kernel/printk.h>
 #include <kernel/pseudofs.h>
 #include <kernel/sha256.h>
@@ -65,6 +66,7 @@ int vfs_init(void)
 
     sha256_init();
     ramfs_register();
+    pipe_init();
     devfs_init();
     procfs_init();
     sysfs_init();

@@ -170,12 +170,12 @@ long sys_pwrite64(int fd, const void __user *buf, size_t size, loff_t pos)
     return rw_one_at(fd, buf, size, pos, file_write_iter);
 }
 
-/* RWF_NOWAIT: files with pages in memory never wait; others would have to say so themselves. */
+/* RWF_NOWAIT: files with pages in memory never wait, pipes know it; others would have to say so. */
 static int rwf_check(const struct file *f, int flags)
 {
     if (flags & ~RWF_SUPPORTED)
         return -EOPNOTSUPP;
-    if ((flags & RWF_NOWAIT) && !S_ISREG(f->inode->mode))
+    if ((flags & RWF_NOWAIT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
         return -EOPNOTSUPP;
     return 0;
 }
@@ -270,19 +270,6 @@ long sys_pwritev2(int fd, const struct iovec __user *vec, unsigned long segs, un
 
 /* ---- What regular files check before they change -------------------------------------------- */
 
-/* As Linux's send_sig(sig, current, 0): to this thread, as if it had sent it itself. */
-static void send_self(int sig)
-{
-    siginfo_t info;
-
-    memset(&info, 0, sizeof(info));
-    info.si_signo = sig;
-    info.si_code = SI_USER;
-    info.si_pid = current->group->tgid;
-    info.si_uid = current->cred->uid;
-    signal_send_task(current, sig, &info);
-}
-
 int inode_newsize_ok(struct inode *inode, u64 size)
 {
     u64 limit;
@@ -296,7 +283,7 @@ int inode_newsize_ok(struct inode *inode, u64 size)
         return 0;
     limit = rlimit(RLIMIT_FSIZE);
     if (size > limit) {
-        send_self(SIGXFSZ);
+        signal_send_self(SIGXFSZ);
         return -EFBIG;
     }
     return inode->seals & F_SEAL_GROW ? -EPERM : 0;
@@ -308,7 +295,7 @@ static ssize_t write_limit(loff_t pos, size_t count)
     u64 limit = rlimit(RLIMIT_FSIZE);
 
     if ((u64)pos >= limit) {
-        send_self(SIGXFSZ);
+        signal_send_self(SIGXFSZ);
         return -EFBIG;
     }
     if (pos == INT64_MAX)

@@ -30,6 +30,22 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos);
 /* lseek(2) for a file whose ops have no seek: by inode->size, no holes before the end. */
 loff_t file_seek_default(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock);
 
+/* One end of a copy inside the kernel: at *pos, or at the description's own offset when pos is NULL. */
+struct copy_end {
+    struct file *file;
+    loff_t *pos;
+};
+
+/* sendfile.c: read(2) or write(2) there with a kernel buffer; takes pos_lock when the file's offset moves. */
+ssize_t copy_end_read(struct copy_end *in, void *buf, size_t size);
+ssize_t copy_end_write(struct copy_end *out, void *buf, size_t size);
+/* Until `size` bytes, the end of the input, a short write, or a signal. `once`: one buffer only. */
+ssize_t copy_range(struct copy_end *in, struct copy_end *out, size_t size, bool once);
+/* Reads an offset. 0, -EFAULT or -EINVAL when negative. */
+int copy_offset_from_user(loff_t *pos, const loff_t __user *upos);
+/* splice.c: into a pipe of our own; `flags` are splice(2)'s. As pipe_fill(). */
+ssize_t splice_to_pipe(struct copy_end *in, struct file *out, size_t size, unsigned flags);
+
 /* memfd.c: F_ADD_SEALS and F_GET_SEALS. -EINVAL where the file cannot be sealed, -EPERM, -EBUSY. */
 long memfd_add_seals(struct file *f, unsigned seals);
 long memfd_get_seals(struct file *f);

@@ -173,18 +173,6 @@ static ssize_t console_read(struct file *f, struct iov_iter *to, loff_t *pos)
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-static void broken_pipe(void)
-{
-    siginfo_t info;
-
-    memset(&info, 0, sizeof(info));
-    info.si_signo = SIGPIPE;
-    info.si_code = SI_USER;
-    info.si_pid = current->group->tgid;
-    info.si_uid = current->cred->uid;
-    signal_send_task(current, SIGPIPE, &info);
-}
-
 /* One host call, with what must be waited for. 0: try again. */
 static ssize_t write_once(struct console *c, bool nonblock, const void *buf, size_t size)
 {
@@ -201,7 +189,7 @@ static ssize_t write_once(struct console *c, bool nonblock, const void *buf, siz
     if (n == -EAGAIN && !nonblock)
         return console_wait(c, POLLOUT, DEADLINE_NONE) ? -ERESTARTSYS : 0;
     if (n == -EPIPE)
-        broken_pipe();
+        signal_send_self(SIGPIPE);
     return n ? n : -EIO; /* the host took nothing of something and named no error */
 }
 
@@ -295,15 +283,6 @@ static int console_reopen(struct inode *inode, struct file *f)
 
 static const struct inode_ops g_console_inode_ops = {.open = console_reopen};
 
-/* "pipe:[INODE]", as every pipe is called. The dentry is in no tree yet: its name may change. */
-static void name_pipe(struct dentry *d)
-{
-    int n = snprintf(d->small, sizeof(d->small), "pipe:[%lu]", (unsigned long)d->inode->ino);
-
-    d->name = d->small;
-    d->name_size = (u32)n;
-}
-
 /* A stream without a name in any directory. */
 static struct file *open_anon(struct console *c, int flags)
 {
@@ -319,7 +298,7 @@ static struct file *open_anon(struct console *c, int flags)
     if (S_ISCHR(f->inode->mode))
         f->inode->rdev = tty ? dev_make(DEV_PTS_MAJOR, 0) : dev_make(DEV_MEM_MAJOR, 3);
     if (S_ISFIFO(f->inode->mode))
-        name_pipe(f->path.dentry);
+        file_name_anon(f, "pipe");
     return f;
 }
 

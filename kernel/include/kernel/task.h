@@ -158,6 +158,16 @@ static inline void task_set_work(struct task *t, u32 bits)
     __atomic_fetch_or(&t->work, bits, __ATOMIC_RELEASE);
 }
 
+/* As Linux's send_sig(sig, current, 0): to this thread, as if it had sent it itself. */
+static inline void signal_send_self(int sig)
+{
+    siginfo_t info = {.si_signo = sig, .si_code = SI_USER};
+
+    info.si_pid = current->group->tgid;
+    info.si_uid = current->cred->uid;
+    signal_send_task(current, sig, &info);
+}
+
 /* proc/cred.c */
 const struct cred *current_cred(void);
 bool capable(int cap);
