@@ -16,6 +16,7 @@
 #define HASH_INITIAL  1024u
 #define DENTRY_LIMIT  65536u /* beyond it each new dentry frees old ones */
 #define SHRINK_BATCH  32u
+#define PRESSURE_BATCH 4096u
 
 spinlock_t g_dcache_lock = SPINLOCK_INIT("dcache");
 static struct dentry *g_hash_first[HASH_INITIAL];
@@ -25,6 +26,7 @@ static u32 g_hash_mask = HASH_INITIAL - 1;
 static u64 g_dentry_count;
 static struct list g_lru = LIST_INIT(g_lru);
 static u64 g_hash_seed;
+static bool g_pressure; /* atomic: memory was short; the next insertion frees unused dentries */
 
 #define HASH_MULT 0x9e3779b97f4a7c15UL
 
@@ -119,14 +121,17 @@ static size_t hash_pages(u32 buckets)
     return buckets * sizeof(struct dentry *) / PAGE_SIZE;
 }
 
-/* Doubles the table. Without memory for it the chains only grow longer. */
-static void hash_grow(void) REQUIRES(&g_dcache_lock)
+static bool hash_is_full(void) REQUIRES(&g_dcache_lock)
+{
+    return g_dentry_count > 2UL * g_hash_mask;
+}
+
+/* Moves everything to a table of twice the size. Returns the old one, NULL if it was the first. */
+static struct dentry **hash_replace(struct dentry **grown) REQUIRES(&g_dcache_lock)
 {
     u32 old_count = g_hash_mask + 1;
-    struct dentry **old = g_hash, **grown = kpages_alloc(hash_pages(old_count * 2));
+    struct dentry **old = g_hash;
 
-    if (!grown)
-        return;
     g_hash = grown;
     g_hash_mask = old_count * 2 - 1;
     for (u32 i = 0; i < old_count; i++) {
@@ -135,8 +140,22 @@ static void hash_grow(void) REQUIRES(&g_dcache_lock)
             hash_add(d);
         }
     }
-    if (old != g_hash_first)
-        kpages_free(old, hash_pages(old_count));
+    return old == g_hash_first ? NULL : old;
+}
+
+/* Doubles a full table of `count` buckets. Without memory for it the chains only grow longer. */
+static void hash_grow(u32 count)
+{
+    struct dentry **grown = kpages_alloc(hash_pages(count * 2)), **unused = grown;
+
+    if (!grown)
+        return;
+    spin_lock(&g_dcache_lock);
+    if (g_hash_mask + 1 == count)
+        unused = hash_replace(grown);
+    spin_unlock(&g_dcache_lock);
+    if (unused)
+        kpages_free(unused, hash_pages(unused == grown ? count * 2 : count));
 }
 
 /* ---- Making and freeing ----------------------------------------------------------------------- */
@@ -251,16 +270,21 @@ void dentry_put(struct dentry *d)
 
 void dcache_insert(struct dentry *d)
 {
-    bool full;
+    u32 buckets;
+    bool full, pressed;
 
     spin_lock(&g_dcache_lock);
     hash_add(d);
-    if (unlikely(g_dentry_count > 2UL * g_hash_mask))
-        hash_grow();
+    buckets = hash_is_full() ? g_hash_mask + 1 : 0;
     full = g_dentry_count > DENTRY_LIMIT;
     spin_unlock(&g_dcache_lock);
-    if (unlikely(full))
-        dcache_shrink(SHRINK_BATCH);
+    if (unlikely(buckets))
+        hash_grow(buckets);
+    pressed = __atomic_load_n(&g_pressure, __ATOMIC_RELAXED);
+    if (unlikely(pressed))
+        __atomic_store_n(&g_pressure, false, __ATOMIC_RELAXED);
+    if (unlikely(full || pressed))
+        dcache_shrink(pressed ? PRESSURE_BATCH : SHRINK_BATCH);
 }
 
 void dentry_instantiate(struct dentry *d, struct inode *inode)
@@ -293,6 +317,11 @@ static struct dentry *lru_take(struct dentry **parent) REQUIRES(&g_dcache_lock)
         }
     }
     return NULL;
+}
+
+void dcache_note_pressure(void)
+{
+    __atomic_store_n(&g_pressure, true, __ATOMIC_RELAXED);
 }
 
 size_t dcache_shrink(size_t count)

@@ -111,11 +111,26 @@ void files_put(struct files *files) NO_LOCK_ANALYSIS /* the last user */
     kfree(files);
 }
 
-/* Makes room for descriptor `fd`, with the lock held again on return. -ENOMEM, -EMFILE. */
-static int files_grow(struct files *files, unsigned fd) REQUIRES(&files->lock)
+/* Swaps in the bigger table; *t is the old one afterwards. */
+static void table_swap(struct files *files, struct table *t, unsigned size) REQUIRES(&files->lock)
 {
-    struct table t, old;
-    unsigned size = files->size;
+    struct table old = {files->table, files->cloexec, files->open};
+
+    memcpy(t->files, old.files, files->size * sizeof(struct file *));
+    memcpy(t->cloexec, old.cloexec, files->size / 8);
+    memcpy(t->open, old.open, files->size / 8);
+    files->table = t->files;
+    files->cloexec = t->cloexec;
+    files->open = t->open;
+    files->size = size;
+    *t = old;
+}
+
+/* Makes room for descriptor `fd`: the memory is taken before the lock. -ENOMEM, -EMFILE. */
+static int files_grow(struct files *files, unsigned fd)
+{
+    struct table t;
+    unsigned size = FDS_INITIAL;
 
     if (fd >= FDS_MAX)
         return -EMFILE;
@@ -125,15 +140,11 @@ static int files_grow(struct files *files, unsigned fd) REQUIRES(&files->lock)
         table_free(&t);
         return -ENOMEM;
     }
-    old = (struct table){files->table, files->cloexec, files->open};
-    memcpy(t.files, old.files, files->size * sizeof(struct file *));
-    memcpy(t.cloexec, old.cloexec, files->size / 8);
-    memcpy(t.open, old.open, files->size / 8);
-    files->table = t.files;
-    files->cloexec = t.cloexec;
-    files->open = t.open;
-    files->size = size;
-    table_free(&old);
+    spin_lock(&files->lock);
+    if (files->size < size)
+        table_swap(files, &t, size);
+    spin_unlock(&files->lock);
+    table_free(&t);
     return 0;
 }
 
@@ -186,8 +197,9 @@ struct fd fd_borrow(int fd) NO_LOCK_ANALYSIS
 
 /* ---- Taking numbers ---------------------------------------------------------------------------------- */
 
-/* -EMFILE is for numbers beyond RLIMIT_NOFILE. */
-static int reserve_locked(struct files *files, unsigned from, bool cloexec) REQUIRES(&files->lock)
+/* -EMFILE is for numbers beyond RLIMIT_NOFILE; -EAGAIN: the table must grow to hold *need first. */
+static int reserve_locked(struct files *files, unsigned from, bool cloexec, unsigned *need)
+    REQUIRES(&files->lock)
 {
     u64 limit = min(rlimit(RLIMIT_NOFILE), (u64)FDS_MAX);
     unsigned fd;
@@ -198,10 +210,8 @@ static int reserve_locked(struct files *files, unsigned from, bool cloexec) REQU
     if (fd >= limit)
         return -EMFILE;
     if (unlikely(fd >= files->size)) {
-        int err = files_grow(files, fd);
-
-        if (err)
-            return err;
+        *need = fd;
+        return -EAGAIN;
     }
     bit_set(files->open, fd, true);
     bit_set(files->cloexec, fd, cloexec);
@@ -210,15 +220,32 @@ static int reserve_locked(struct files *files, unsigned from, bool cloexec) REQU
     return (int)fd;
 }
 
-int fd_reserve(unsigned from, bool cloexec)
+/* Takes a number and, when there is one, gives it `f` at once. */
+static int reserve(struct file *f, unsigned from, bool cloexec)
 {
     struct files *files = current->files;
+    unsigned need = 0;
     int fd;
 
-    spin_lock(&files->lock);
-    fd = reserve_locked(files, from, cloexec);
-    spin_unlock(&files->lock);
+    do {
+        spin_lock(&files->lock);
+        fd = reserve_locked(files, from, cloexec, &need);
+        if (fd >= 0 && f)
+            files->table[fd] = f;
+        spin_unlock(&files->lock);
+        if (unlikely(fd == -EAGAIN)) {
+            int err = files_grow(files, need);
+
+            if (err)
+                return err;
+        }
+    } while (unlikely(fd == -EAGAIN));
     return fd;
+}
+
+int fd_reserve(unsigned from, bool cloexec)
+{
+    return reserve(NULL, from, cloexec);
 }
 
 void fd_commit(int fd, struct file *f)
@@ -250,14 +277,8 @@ void fd_cancel(int fd)
 
 int fd_install(struct file *f, int from, bool cloexec)
 {
-    struct files *files = current->files;
-    int fd;
+    int fd = reserve(f, (unsigned)from, cloexec);
 
-    spin_lock(&files->lock);
-    fd = reserve_locked(files, (unsigned)from, cloexec);
-    if (fd >= 0)
-        files->table[fd] = f;
-    spin_unlock(&files->lock);
     if (fd < 0)
         file_put(f);
     return fd;
@@ -267,15 +288,6 @@ int fd_install(struct file *f, int from, bool cloexec)
 static int install_at(struct files *files, struct file *f, unsigned fd, bool cloexec,
                       struct file **old) REQUIRES(&files->lock)
 {
-    *old = NULL;
-    if (fd >= min(rlimit(RLIMIT_NOFILE), (u64)FDS_MAX))
-        return -EBADF;
-    if (fd >= files->size) {
-        int err = files_grow(files, fd);
-
-        if (err)
-            return err;
-    }
     if (bit_test(files->open, fd) && !files->table[fd])
         return -EBUSY;
     *old = files->table[fd];
@@ -288,12 +300,16 @@ static int install_at(struct files *files, struct file *f, unsigned fd, bool clo
 int fd_install_at(struct file *f, int fd, bool cloexec)
 {
     struct files *files = current->files;
-    struct file *old;
-    int ret;
+    struct file *old = NULL;
+    int ret = -EBADF;
 
-    spin_lock(&files->lock);
-    ret = install_at(files, f, (unsigned)fd, cloexec, &old);
-    spin_unlock(&files->lock);
+    if ((unsigned)fd < min(rlimit(RLIMIT_NOFILE), (u64)FDS_MAX))
+        ret = (unsigned)fd < READ_ONCE(files->size) ? 0 : files_grow(files, (unsigned)fd);
+    if (!ret) {
+        spin_lock(&files->lock);
+        ret = install_at(files, f, (unsigned)fd, cloexec, &old);
+        spin_unlock(&files->lock);
+    }
     if (ret < 0)
         file_put(f);
     if (old)
@@ -379,14 +395,16 @@ void files_close_on_exec(struct files *files)
 static struct files *files_copy(struct files *from) NO_LOCK_ANALYSIS /* nobody sees the copy */
 {
     struct files *copy = files_create();
-    int err = 0;
+    unsigned size = READ_ONCE(from->size);
 
     if (!copy)
         return NULL;
+    if (files_grow(copy, size - 1)) {
+        files_put(copy);
+        return NULL;
+    }
     spin_lock(&from->lock);
-    if (from->size > copy->size)
-        err = files_grow(copy, from->size - 1);
-    for (unsigned i = 0; !err && i < from->size; i++) {
+    for (unsigned i = 0; i < size; i++) {
         if (!from->table[i])
             continue;
         copy->table[i] = file_get(from->table[i]);
@@ -394,10 +412,6 @@ static struct files *files_copy(struct files *from) NO_LOCK_ANALYSIS /* nobody s
         bit_set(copy->cloexec, i, bit_test(from->cloexec, i));
     }
     spin_unlock(&from->lock);
-    if (err) {
-        files_put(copy);
-        return NULL;
-    }
     return copy;
 }
 

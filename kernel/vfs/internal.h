@@ -53,6 +53,8 @@ static inline void dentry_get(struct dentry *d)
 {
     __atomic_fetch_add(&d->ref, 1, __ATOMIC_RELAXED);
 }
+/* Memory is short: unused dentries go as soon as no lock is in the way. Callable with any lock. */
+void dcache_note_pressure(void);
 /* Frees up to `count` unused dentries, oldest first; returns how many. */
 size_t dcache_shrink(size_t count);
 bool dentry_is_below(struct dentry *d, const struct dentry *ancestor) REQUIRES(&g_dcache_lock);

@@ -13,6 +13,7 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 
+#include "internal.h"
 #include "pagecache.h"
 
 #define BOUNCE_SIZE 512u
@@ -417,5 +418,9 @@ int pagecache_mmap(struct file *f, struct vma *vma)
 
 size_t vfs_shrink(size_t page_count)
 {
-    return pagecache_shrink(page_count);
+    size_t freed = pagecache_shrink(page_count);
+
+    if (freed < page_count)
+        dcache_note_pressure();
+    return freed;
 }
