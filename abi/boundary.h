@@ -53,6 +53,7 @@ struct boot_info {
     uint64_t env_base;        /* as above: NAME=VALUE of what the manifest's host_env allows */
     uint64_t env_size;
     uint64_t env_count;
+    uint64_t ignored_signals; /* bit n-1: signal n was ignored when the host's process started */
     uint64_t cpu_count;
     uint64_t tsc_khz;         /* 0: unknown */
     uint64_t realtime_ns, monotonic_ns, tsc; /* read together */

@@ -98,6 +98,7 @@ int boot_prepare(struct host_process *process)
     boot->magic = BOOT_INFO_MAGIC;
     boot->size = sizeof(*boot);
     boot->cpu_count = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    boot->ignored_signals = signals_ignored(process);
     boot->tsc_khz = cpuid_tsc_khz();
     read_pair(&boot->tsc, &boot->monotonic_ns);
     ret = map_rootfs(process);

@@ -84,6 +84,8 @@ long host_syscall(const volatile int *notice, long number, long a, long b, long 
 int loop_run(struct host_context *ctx);
 
 /* signals.c */
+/* Bit n-1 for each signal n that is ignored now; asked before signals_install(). */
+uint64_t signals_ignored(struct host_process *process);
 int signals_install(struct host_process *process);
 void signals_remove(struct host_process *process);
 int signals_thread_start(struct host_context *ctx);

@@ -3,8 +3,8 @@
  * Signals of the host, forwarded into the enclave.
  *
  * Policy. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH and SIGCONT become
- * bits in the first thread's pending_signals, and the program's dispositions decide. One that was
- * ignored when Adyton started stays ignored. SIGTSTP, SIGTTIN and SIGTTOU keep their default action:
+ * bits in the first thread's pending_signals, and the program's dispositions decide; it starts with
+ * those ignored that were ignored when Adyton started (boot_info.ignored_signals). SIGTSTP, SIGTTIN and SIGTTOU keep their default action:
  * the whole process stops, enclave included, and SIGCONT tells the program; a program that stops
  * itself asks for the `stop` host call. SIGPIPE is ignored: writes give EPIPE, and the kernel inside
  * raises the signal. Everything else keeps its default action.
@@ -120,16 +120,23 @@ static int install(struct host_process *process, int sig, void (*handler)(int, s
                    struct sigaction *old)
 {
     struct sigaction act = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART};
-    int ret;
 
     /* One handler at a time: each reads and changes the interrupted state. */
     for (size_t i = 0; i < FORWARDED_COUNT; i++)
         (void)sigaddset(&act.sa_mask, g_forwarded[i]);
     (void)sigaddset(&act.sa_mask, kick_signal());
-    ret = process->ops->sigaction(sig, NULL, old);
-    if (ret < 0 || (old->sa_handler == SIG_IGN && sig != kick_signal()))
-        return ret;
-    return process->ops->sigaction(sig, &act, NULL);
+    return process->ops->sigaction(sig, &act, old);
+}
+
+uint64_t signals_ignored(struct host_process *process)
+{
+    struct sigaction old;
+    uint64_t set = 0;
+
+    for (int sig = 1; sig < _NSIG; sig++)
+        if (process->ops->sigaction(sig, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+            set |= 1ULL << (sig - 1);
+    return set;
 }
 
 int signals_install(struct host_process *process)

@@ -48,6 +48,21 @@ void signal_exec(struct task *t)
     t->altstack = (struct altstack){.flags = SS_DISABLE};
 }
 
+#define FAULT_SIGNALS                                                                              \
+    (sigmask(SIGILL) | sigmask(SIGTRAP) | sigmask(SIGBUS) | sigmask(SIGFPE) | sigmask(SIGSEGV) |   \
+     sigmask(SIGSYS))
+
+void signal_inherit_ignored(struct task *t, sigset64_t set)
+{
+    set &= ~(FAULT_SIGNALS | sigmask(SIGKILL) | sigmask(SIGSTOP));
+    spin_lock(&t->sighand->lock);
+    for (int i = 0; i < NSIG_K; i++) {
+        if (set & (1UL << i))
+            t->sighand->action[i].handler = (u64)SIG_IGN;
+    }
+    spin_unlock(&t->sighand->lock);
+}
+
 static bool ignores(const struct ksigaction *a, int sig)
 {
     return a->handler == (u64)SIG_IGN ||

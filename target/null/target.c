@@ -271,6 +271,11 @@ ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t si
     return -ENOENT;
 }
 
+u64 target_ignored_signals(void)
+{
+    return 0;
+}
+
 /* ---- Seeing inside -------------------------------------------------------------------------- */
 
 void target_log(int level, const char *text, size_t size)

@@ -237,6 +237,11 @@ ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t si
     return (ssize_t)told;
 }
 
+u64 target_ignored_signals(void)
+{
+    return g_boot_info.ignored_signals;
+}
+
 /* ---- Seeing inside -------------------------------------------------------------------------------- */
 
 void target_log(int level, const char *text, size_t size)

@@ -85,6 +85,12 @@ void signal_deliver(struct regs *regs);
 /* exec(2): handlers to default, keep ignored; drops the alternate stack. */
 void signal_exec(struct task *t);
 
+/*
+ * The first process: ignores those of `set` that a process can inherit so; never SIGKILL, SIGSTOP or
+ * the signals of faults.
+ */
+void signal_inherit_ignored(struct task *t, sigset64_t set);
+
 struct sighand *sighand_create(void);
 
 /*

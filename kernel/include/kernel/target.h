@@ -134,6 +134,12 @@ int target_host_copy(void *dst, const void __host *src, size_t size);
 enum target_host_strings { TARGET_HOST_ARGS, TARGET_HOST_ENV };
 ssize_t target_host_strings(enum target_host_strings which, char *buf, size_t size, unsigned *count);
 
+/*
+ * The signals that the host says were ignored when its process started (bit n-1 for n), as a Linux
+ * process inherits them from its parent. A hint about behaviour.
+ */
+u64 target_ignored_signals(void);
+
 /* ---- Seeing inside ------------------------------------------------------------------------------- */
 
 /* A line for the host's stderr (level as enum log_level). Never blocks for long; spinlocks allowed. */

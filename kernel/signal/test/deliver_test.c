@@ -416,6 +416,23 @@ static void host_may_send_only_what_a_terminal_may(void **state)
     assert_int_equal(g_fx.group.pending.set, sigmask(SIGINT));
 }
 
+static void first_process_inherits_ignored_signals(void **state)
+{
+    struct ksigaction *actions = g_fx.task.sighand->action;
+
+    signal_inherit_ignored(&g_fx.task, ~0UL);
+    assert_int_equal(actions[SIGPIPE - 1].handler, (u64)SIG_IGN);
+    assert_int_equal(actions[SIGCHLD - 1].handler, (u64)SIG_IGN);
+    assert_int_equal(actions[SIGKILL - 1].handler, (u64)SIG_DFL);
+    assert_int_equal(actions[SIGSTOP - 1].handler, (u64)SIG_DFL);
+    assert_int_equal(actions[SIGSEGV - 1].handler, (u64)SIG_DFL);
+    signal_exec(&g_fx.task);
+    assert_int_equal(actions[SIGPIPE - 1].handler, (u64)SIG_IGN);
+    fixture_handle(SIGPIPE, HANDLER, 0);
+    signal_inherit_ignored(&g_fx.task, 0);
+    assert_int_equal(actions[SIGPIPE - 1].handler, HANDLER);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -445,7 +462,7 @@ int main(void)
         T(no_room_for_any_frame_kills),
         T(altstack_rules),
         T(autodisarm_gives_the_stack_up_and_back),
-        T(host_may_send_only_what_a_terminal_may),
+        T(first_process_inherits_ignored_signals), T(host_may_send_only_what_a_terminal_may),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
