@@ -135,7 +135,10 @@ static int add_script(struct collect *c, const char *path, const struct script *
 
 /* ---- Files ------------------------------------------------------------------------------------------- */
 
-/* What the file's contents ask for; a script that is not executable is only read by others. */
+/*
+ * What the file's contents ask for. Interpreters only of programs: directories under --with hold
+ * scripts for many.
+ */
 static int add_needs(struct collect *c, const char *path, const struct view_file *file, int depth)
 {
     const char *why;
@@ -147,7 +150,7 @@ static int add_needs(struct collect *c, const char *path, const struct view_file
 
     if (ret < 0)
         return cli_error("%s: %s", path, strerror(-ret));
-    if ((file->mode & 0111) && script_read(data, size, &script))
+    if (!c->optional && script_read(data, size, &script))
         ret = add_script(c, path, &script, depth);
     else if (elf_is(data, size) && elf_read(data, size, &info, &why) == 0)
         ret = add_libraries(c, path);

@@ -4,10 +4,21 @@
  * the base, then for the rest, which overrides it wherever it stands on the command line.
  */
 #include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "settings.h"
 
-enum { OPT_STRICT = 'x', OPT_STATS = 'S', OPT_STRACE = 's', OPT_DEBUG = 'd', OPT_JSON = 'j' };
+enum {
+    OPT_STRICT = 'x',
+    OPT_STATS = 'S',
+    OPT_STRACE = 's',
+    OPT_DEBUG = 'd',
+    OPT_JSON = 'j',
+    OPT_EX = 'X',
+    OPT_COMMANDS = 'F',
+    OPT_BATCH = 'B',
+};
 
 static const struct option g_options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -20,6 +31,9 @@ static const struct option g_options[] = {
     {"strict", no_argument, NULL, OPT_STRICT},
     {"debug", no_argument, NULL, OPT_DEBUG},
     {"json", no_argument, NULL, OPT_JSON},
+    {"ex", required_argument, NULL, OPT_EX},
+    {"commands", required_argument, NULL, OPT_COMMANDS},
+    {"batch", no_argument, NULL, OPT_BATCH},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -62,6 +76,13 @@ static int set_strace(struct settings *s, const char *list)
     return list && settings_set(&s->strace, list) < 0 ? OPTIONS_ERROR : 0;
 }
 
+static int add_gdb_words(struct settings *s, const char *option, const char *value)
+{
+    if (strings_add(&s->gdb_words, option) < 0)
+        return OPTIONS_ERROR;
+    return value && strings_add(&s->gdb_words, value) < 0 ? OPTIONS_ERROR : 0;
+}
+
 static int apply(int option, const char *command, const char *value, struct settings *s)
 {
     switch (option) {
@@ -89,10 +110,34 @@ static int apply(int option, const char *command, const char *value, struct sett
     case OPT_JSON:
         s->json = 1;
         return 0;
+    case OPT_EX:
+        return add_gdb_words(s, "-ex", value);
+    case OPT_COMMANDS:
+        return add_gdb_words(s, "-x", value);
+    case OPT_BATCH:
+        return add_gdb_words(s, "-batch", NULL);
     case 'h':
         return OPTIONS_HELP;
     }
     return 0;
+}
+
+/* Keeps one of run's options as it was given. */
+static int keep_word(struct settings *s, int option, const char *value)
+{
+    const struct option *o = g_options;
+    char *word;
+    int ret;
+
+    while (o->name && o->val != option)
+        o++;
+    if (!o->name || option == OPT_EX || option == OPT_COMMANDS || option == OPT_BATCH)
+        return 0;
+    if (asprintf(&word, "--%s%s%s", o->name, value ? "=" : "", value ? value : "") < 0)
+        return cli_no_memory();
+    ret = strings_add(&s->run_words, word);
+    free(word);
+    return ret;
 }
 
 static int find_config(int argc, char **argv, struct settings *s)
@@ -130,6 +175,8 @@ int options_parse(const char *command, const char *accepted, int argc, char **ar
             return OPTIONS_USAGE;
         }
         ret = apply(option, command, optarg, s);
+        if (ret == 0 && keep_word(s, option, optarg) < 0)
+            ret = OPTIONS_ERROR;
     }
     return ret < 0 ? ret : optind;
 }

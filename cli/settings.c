@@ -74,6 +74,8 @@ void settings_free(struct settings *s)
     strings_clear(&s->parameters);
     strings_clear(&s->env);
     strings_clear(&s->host_env);
+    strings_clear(&s->run_words);
+    strings_clear(&s->gdb_words);
     free(s->program);
     free(s->cwd);
     free(s->hostname);

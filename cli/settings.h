@@ -37,6 +37,8 @@ struct settings {
     struct string_list parameters;           /* without argv[0] */
     struct string_list env;                  /* NAME=VALUE */
     struct string_list host_env;             /* names */
+    struct string_list run_words;            /* run's options as they were given, for adyton gdb */
+    struct string_list gdb_words;            /* gdb's */
 };
 
 /* The defaults. 0 or -1. */

@@ -87,7 +87,7 @@ static int choose_interp_bias(struct mm *mm, const struct elf_image *img, u64 *b
 /* ---- Images
  * ---------------------------------------------------------------------------------------- */
 
-static void tell_debugger(const struct file *file, u64 base)
+void loader_debug_map(const struct file *file, uintptr_t start, u64 offset)
 {
     char buf[256];
     char *name;
@@ -96,7 +96,7 @@ static void tell_debugger(const struct file *file, u64 base)
         return;
     name = path_name(&file->path, buf, sizeof(buf));
     if (!IS_ERR(name))
-        target_debug_map(name, base);
+        target_debug_map(name, start - offset);
 }
 
 static int load_program(struct mm *mm, const struct program *p, u64 bias)
@@ -115,7 +115,6 @@ static int load_program(struct mm *mm, const struct program *p, u64 bias)
     mm->end_data = img->end_data + bias;
     mm->brk_start = page_up(img->brk + bias) + random_pages(p, BRK_RANDOM_SIZE >> PAGE_SHIFT);
     mm->brk = mm->brk_start;
-    tell_debugger(p->file, img->low + bias);
     return 0;
 }
 
@@ -125,8 +124,6 @@ static int load_interp(struct mm *mm, const struct program *p, u64 *bias)
 
     if (!err)
         err = elf_map(mm, p->interp_file, &p->interp, *bias);
-    if (!err)
-        tell_debugger(p->interp_file, p->interp.low + *bias);
     return err;
 }
 

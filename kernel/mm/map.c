@@ -282,13 +282,18 @@ static void map_finish(struct mm *mm, const struct map_request *r)
     uintptr_t end = r->addr + r->size;
     bool populate = (r->flags & MAP_POPULATE) && !(r->flags & MAP_NONBLOCK);
     bool locked = (r->vm_flags & VM_LOCKED) && !(r->vm_flags & VM_LOCKONFAULT);
-    if (r->file && (r->vm_flags & (VM_EXEC | VM_SHARED | VM_ZERO)) == VM_EXEC)
+    bool text = r->file && (r->vm_flags & (VM_EXEC | VM_SHARED | VM_ZERO)) == VM_EXEC;
+    if (text) {
         rewrite_mapping(mm, r->addr, r->size, r->file, r->pgoff << PAGE_SHIFT);
+        populate |= manifest_flag(MANIFEST_DEBUG);
+    }
     if (r->plain && r->size <= EAGER_PAGES << PAGE_SHIFT)
         populate = true;
     /* As on Linux, a mapping succeeds even when not all of it can be made present. */
     if ((populate || locked) && (r->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)))
         (void)mm_populate(mm, r->addr, end, r->vm_flags & VM_WRITE ? VM_WRITE : VM_READ);
+    if (text)
+        loader_debug_map(r->file, r->addr, r->pgoff << PAGE_SHIFT);
 }
 
 static long map_request(struct mm *mm, struct map_request *r)

@@ -34,6 +34,41 @@
 
 #define TASK_WORK 0x00 /* offset of work in struct task; asserted in trap.c */
 
+/*
+ * Unwind information for debuggers: where RSP points at struct regs, the frame is a signal's, and what
+ * was interrupted has its registers there.
+ */
+        .cfi_sections .debug_frame
+
+/* DWARF: an SLEB128 of two bytes; DW_OP_breg7 (RSP) plus it. */
+#define SLEB2(n) ((n) & 0x7f) | 0x80, (n) >> 7
+#define CFI_CFA_AT(off)      .cfi_escape 0x0f, 4, 0x77, SLEB2(off), 0x06 /* DW_OP_deref */
+#define CFI_REG_AT(reg, off) .cfi_escape 0x10, reg, 3, 0x77, SLEB2(off)
+
+        .macro  CFI_REGS_AT_RSP
+        .cfi_startproc simple
+        .cfi_signal_frame
+        CFI_CFA_AT(R_RSP)
+        CFI_REG_AT(0, R_RAX)
+        CFI_REG_AT(1, R_RDX)
+        CFI_REG_AT(2, R_RCX)
+        CFI_REG_AT(3, R_RBX)
+        CFI_REG_AT(4, R_RSI)
+        CFI_REG_AT(5, R_RDI)
+        CFI_REG_AT(6, R_RBP)
+        CFI_REG_AT(7, R_RSP)
+        CFI_REG_AT(8, R_R8)
+        CFI_REG_AT(9, R_R9)
+        CFI_REG_AT(10, R_R10)
+        CFI_REG_AT(11, R_R11)
+        CFI_REG_AT(12, R_R12)
+        CFI_REG_AT(13, R_R13)
+        CFI_REG_AT(14, R_R14)
+        CFI_REG_AT(15, R_R15)
+        CFI_REG_AT(16, R_RIP)
+        .cfi_return_column 16
+        .endm
+
         .text
 
 /* struct regs' part that a syscall fills; the caller's RSP is in the thread area. */
@@ -64,6 +99,7 @@ arch_syscall_entry:
         push    %r13
         push    %r14
         push    %r15
+        CFI_REGS_AT_RSP
         test    $0x40400, %r11d                 /* AC or DF set by the program */
         jnz     3f
 1:      mov     %rsp, %rdi
@@ -72,6 +108,7 @@ arch_syscall_entry:
 3:      push    $2
         popfq
         jmp     1b
+        .cfi_endproc
         .size   arch_syscall_entry, . - arch_syscall_entry
 
 /* From the exception handler's first stage: RSP = struct regs at the top of the kernel stack. */
@@ -79,6 +116,7 @@ arch_syscall_entry:
         .hidden arch_trap_user_entry
         .type   arch_trap_user_entry, @function
 arch_trap_user_entry:
+        CFI_REGS_AT_RSP
         mov     %rsp, %rdi
         call    trap_user
         /* fall through */
@@ -122,6 +160,7 @@ arch_ret_window_end:
 9:      mov     %rsp, %rdi
         call    trap_exit_work
         jmp     arch_ret_to_user
+        .cfi_endproc
         .size   arch_trap_user_entry, . - arch_trap_user_entry
 
 /*
@@ -132,6 +171,7 @@ arch_ret_window_end:
         .hidden arch_trap_kernel_entry
         .type   arch_trap_kernel_entry, @function
 arch_trap_kernel_entry:
+        CFI_REGS_AT_RSP
         mov     %rsp, %rdi
         call    trap_kernel
         mov     R_RSP(%rsp), %rax
@@ -158,6 +198,7 @@ arch_trap_kernel_entry:
         lea     -16(%rsp), %rsp
         popfq
         ret
+        .cfi_endproc
         .size   arch_trap_kernel_entry, . - arch_trap_kernel_entry
 
 /* _Noreturn void arch_enter_user(struct regs *): the first way to the program. */

@@ -27,6 +27,12 @@ int exec_file(int dfd, const char *path, unsigned lookup_flags, char *const argv
 void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset);
 
 /*
+ * Debug enclaves only: tells a debugger that the file's bytes from `offset` on are mapped at `start`
+ * for execution. The pages are present: the debugger's breakpoints are written into them.
+ */
+void loader_debug_map(const struct file *file, uintptr_t start, u64 offset);
+
+/*
  * Changes the content at `page` of one page just being filled, which will be mapped at `va`: in text
  * the certain syscall sites become jumps, a page of a VM_SPECIAL mapping (zeroed before) gets its code. Called by the fault path with mm->lock held; reads the file through the page cache.
  */

@@ -67,6 +67,12 @@ void target_timer_set(u64 deadline);
 /* Tells the first process the signals that the host was sent for it (signal_from_host). */
 void target_take_signals(void);
 
+/*
+ * The first process stops by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU: so does the host's, with the user's terminal
+ * settings. Returns 0 once it is continued (SIGCONT may then be pending), or -ENOSYS, -errno: not stopped.
+ */
+int target_stop(int sig);
+
 /* Gives up the processor. */
 void target_yield(void);
 
@@ -149,8 +155,8 @@ void target_log(int level, const char *text, size_t size);
 void target_stats(const char *json, size_t size);
 
 /*
- * Debug enclaves only: a file's image appeared (or, with path NULL, vanished) at an address, so that
- * a debugger can load its symbols. Does nothing in others.
+ * Debug enclaves only: part of a file was mapped for execution, so that a debugger can load its
+ * symbols. `base` is where the file's first byte would be. Does nothing in others.
  */
 void target_debug_map(const char *path, uintptr_t base);
 

@@ -297,6 +297,11 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
     (void)offset;
 }
 
+void loader_debug_map(const struct file *file, uintptr_t start, u64 offset)
+{
+    (void)file, (void)start, (void)offset;
+}
+
 void rewrite_page(struct mm *mm, uintptr_t va, void *page)
 {
     (void)mm;
