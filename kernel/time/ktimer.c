@@ -12,6 +12,8 @@
 #include <kernel/target.h>
 #include <kernel/time.h>
 
+#define EARLY_NS 5000000UL /* how far the host's clock may be ahead, as far as timers care */
+
 static spinlock_t g_lock = SPINLOCK_INIT("ktimer");
 static struct ktimer g_head = {.prev = &g_head, .next = &g_head}; /* guarded by g_lock */
 static u64 g_told = UINT64_MAX;  /* the host interrupts then; written under g_lock, atomic */
@@ -48,25 +50,40 @@ static void note_first(void)
 }
 
 /*
- * Tells the host about an earlier deadline. Exits are made without the lock; the loop makes sure that
- * the last word of several threads is the earliest deadline.
+ * Tells the host about an earlier deadline, or the next one when what it was told is over. Exits are
+ * made without the lock; the loop makes sure that the last word of several threads is the earliest
+ * deadline. A deadline that has passed is told as well: the host interrupts at once.
  */
-static void tell_host(void)
+static void tell_host(bool over)
 {
+    u64 said = 0;
+    bool spoke = false;
+
     for (;;) {
-        u64 now = time_monotonic();
         u64 first;
 
         spin_lock(&g_lock);
         first = g_first;
-        if (first >= g_told && (g_told > now || first == UINT64_MAX)) {
+        if (first == UINT64_MAX || (first >= g_told && !over && (!spoke || said == g_told))) {
             spin_unlock(&g_lock);
             return;
         }
-        __atomic_store_n(&g_told, first, __ATOMIC_RELAXED);
+        if (first < g_told || over)
+            __atomic_store_n(&g_told, first, __ATOMIC_RELAXED);
+        said = g_told;
         spin_unlock(&g_lock);
-        target_timer_set(first);
+        target_timer_set(said);
+        over = false;
+        spoke = true;
     }
+}
+
+/* The host's interrupt has come, or may have: its clock may be a little before the kernel's. */
+static bool interrupt_over(u64 now)
+{
+    u64 told = __atomic_load_n(&g_told, __ATOMIC_RELAXED);
+
+    return told != UINT64_MAX && told <= now + EARLY_NS;
 }
 
 void ktimer_init(struct ktimer *t, void (*fn)(struct ktimer *))
@@ -83,7 +100,7 @@ void ktimer_set(struct ktimer *t, u64 deadline)
     insert(t);
     note_first();
     spin_unlock(&g_lock);
-    tell_host();
+    tell_host(__atomic_load_n(&g_told, __ATOMIC_RELAXED) <= time_monotonic());
 }
 
 bool ktimer_cancel(struct ktimer *t)
@@ -128,9 +145,9 @@ void ktimer_run(void)
     if (likely(ktimer_next() == UINT64_MAX))
         return;
     now = time_monotonic();
-    if (likely(ktimer_next() > now && __atomic_load_n(&g_told, __ATOMIC_RELAXED) > now))
+    if (likely(ktimer_next() > now && !interrupt_over(now)))
         return;
     while ((t = take_due(time_monotonic())))
         t->fn(t);
-    tell_host();
+    tell_host(interrupt_over(now));
 }

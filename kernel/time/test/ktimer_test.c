@@ -19,10 +19,14 @@ static u64 test_now(void)
     return g_now;
 }
 
+static u64 g_exit_takes; /* how far the clock goes on while the host is told */
+
 static void test_timer_set(u64 deadline)
 {
     g_asked = deadline;
     g_ask_count++;
+    g_now += g_exit_takes;
+    assert_true(g_ask_count < 100);
 }
 
 static void test_check(void)
@@ -54,6 +58,7 @@ static int setup(void **state)
 {
     g_now = 1000;
     g_ran_count = g_ask_count = 0;
+    g_exit_takes = 0;
     g_told = UINT64_MAX;
     assert_ptr_equal(g_head.next, &g_head);
     return 0;
@@ -122,6 +127,34 @@ static void put_off_deadline_is_told_at_the_old_one(void **state)
     ktimer_cancel(&a);
 }
 
+/* It is told once: nothing inside waits for the interrupt of a deadline that is over. */
+static void past_deadline_is_told_once(void **state)
+{
+    struct ktimer a;
+
+    ktimer_init(&a, note);
+    ktimer_set(&a, 999);
+    assert_int_equal(g_ask_count, 1);
+    assert_int_equal(g_asked, 999);
+    tested_ktimer_run();
+    assert_int_equal(g_ran_count, 1);
+}
+
+/* The host's clock may run ahead: an interrupt that finds nothing due must not be the last. */
+static void early_interrupt_is_asked_for_again(void **state)
+{
+    struct ktimer a;
+
+    ktimer_init(&a, note);
+    ktimer_set(&a, 100000000);
+    g_now = 100000000 - 1000;
+    tested_ktimer_run();
+    assert_int_equal(g_ran_count, 0);
+    assert_int_equal(g_ask_count, 2);
+    assert_int_equal(g_asked, 100000000);
+    ktimer_cancel(&a);
+}
+
 static void function_may_set_its_timer_again(void **state)
 {
     struct ktimer a;
@@ -136,13 +169,30 @@ static void function_may_set_its_timer_again(void **state)
     ktimer_cancel(&a);
 }
 
+/* The host interrupts at once for a deadline that is past: asking again would go on for ever. */
+static void deadline_that_passes_on_the_way_is_told_once(void **state)
+{
+    struct ktimer a;
+
+    g_exit_takes = 50;
+    ktimer_init(&a, note);
+    ktimer_set(&a, 1010);
+    assert_int_equal(g_ask_count, 1);
+    assert_int_equal(g_asked, 1010);
+    tested_ktimer_run();
+    assert_int_equal(g_ran_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(runs_in_order_of_deadlines, setup),
         cmocka_unit_test_setup(host_is_asked_for_earlier_deadlines_only, setup),
         cmocka_unit_test_setup(put_off_deadline_is_told_at_the_old_one, setup),
+        cmocka_unit_test_setup(past_deadline_is_told_once, setup),
+        cmocka_unit_test_setup(early_interrupt_is_asked_for_again, setup),
         cmocka_unit_test_setup(function_may_set_its_timer_again, setup),
+        cmocka_unit_test_setup(deadline_that_passes_on_the_way_is_told_once, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
