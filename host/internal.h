@@ -92,6 +92,8 @@ int signals_thread_start(struct host_context *ctx);
 void signals_thread_stop(struct host_context *ctx);
 /* Makes the thread enter its enclave soon to look for work. Async-signal-safe. */
 void signals_kick(struct host_context *ctx);
+/* Stops the process by its default action for `sig`; 0 when it goes on (an orphan does at once) or -errno. */
+int signals_stop(struct host_process *process, int sig);
 void signals_nudge(struct host_context *ctx);
 
 /* terminal.c */

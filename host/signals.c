@@ -2,12 +2,13 @@
 /*
  * Signals of the host, forwarded into the enclave.
  *
- * Policy. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH and SIGCONT become
- * bits in the first thread's pending_signals, and the program's dispositions decide; it starts with
- * those ignored that were ignored when Adyton started (boot_info.ignored_signals). SIGTSTP, SIGTTIN and SIGTTOU keep their default action:
- * the whole process stops, enclave included, and SIGCONT tells the program; a program that stops
- * itself asks for the `stop` host call. SIGPIPE is ignored: writes give EPIPE, and the kernel inside
- * raises the signal. Everything else keeps its default action.
+ * Policy. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT and SIGTSTP
+ * become bits in the first thread's pending_signals, and the program's dispositions decide; it starts
+ * with those ignored that were ignored when Adyton started (boot_info.ignored_signals). A program that
+ * stops (Ctrl-Z and no handler) asks for the `stop` host call, and SIGCONT tells it of its end. SIGTTIN
+ * and SIGTTOU strike this process when it uses a terminal in the background and keep their default
+ * action: the whole process stops, enclave included. SIGPIPE is ignored: writes give EPIPE, and the
+ * kernel inside raises the signal. Everything else keeps its default action.
  *
  * Where the signal strikes decides how the enclave gets to look:
  *  - inside: the handler sees the AEP (RAX = ERESUME) and turns the resume into an entry at CSSA 1;
@@ -30,7 +31,7 @@
 extern const char host_syscall_begin[], host_syscall_end[], host_syscall_abort[];
 
 static const int g_forwarded[] = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT, SIGUSR1,
-                                  SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
+                                  SIGUSR2, SIGALRM, SIGWINCH, SIGCONT, SIGTSTP};
 #define FORWARDED_COUNT (sizeof(g_forwarded) / sizeof(g_forwarded[0]))
 
 static struct sigaction g_old_forwarded[FORWARDED_COUNT];
@@ -160,6 +161,22 @@ void signals_remove(struct host_process *process)
     /* A late timer signal must not kill. */
     (void)process->ops->sigaction(SIGPIPE, &g_old_pipe, NULL);
     atomic_store(&g_host, NULL);
+}
+
+int signals_stop(struct host_process *process, int sig)
+{
+    struct sigaction act = {.sa_handler = SIG_DFL}, old;
+    int ret;
+
+    if (sig == SIGSTOP)
+        return kill(getpid(), SIGSTOP) < 0 ? -errno : 0;
+    ret = process->ops->sigaction(sig, &act, &old);
+    if (ret < 0)
+        return ret;
+    /* As the terminal sent it: an orphaned process group does not stop. */
+    (void)kill(getpid(), sig);
+    (void)process->ops->sigaction(sig, &old, NULL);
+    return 0;
 }
 
 static int make_timer(struct host_context *ctx, int value, timer_t *timer)

@@ -103,12 +103,21 @@ void terminal_restore(struct host_process *process)
             set_quietly(fd, &process->saved_termios[fd]);
 }
 
-/* The enclave's first process stopped: so does this one, with the terminal as the user had it. */
-int64_t host_stop(struct host_context *ctx)
+static int in_foreground(int fd)
+{
+    return tcgetpgrp(fd) == getpgrp();
+}
+
+/*
+ * The enclave's first process stopped: so does this one, with the terminal as the user had it. Continued in
+ * the background it leaves the terminal to whoever has it.
+ */
+int64_t host_stop(struct host_context *ctx, int32_t sig)
 {
     struct host_process *process = ctx->process;
     unsigned saved = atomic_load(&process->termios_saved);
     struct termios now[HOST_FD_COUNT];
+    int ret;
 
     for (int fd = 0; fd < HOST_FD_COUNT; fd++) {
         if (!(saved & (1U << fd)))
@@ -118,10 +127,9 @@ int64_t host_stop(struct host_context *ctx)
         else
             set_quietly(fd, &process->saved_termios[fd]);
     }
-    if (kill(getpid(), SIGSTOP) < 0)
-        return -errno;
+    ret = signals_stop(process, sig);
     for (int fd = 0; fd < HOST_FD_COUNT; fd++)
-        if (saved & (1U << fd))
+        if ((saved & (1U << fd)) && in_foreground(fd))
             set_quietly(fd, &now[fd]);
-    return 0;
+    return ret;
 }

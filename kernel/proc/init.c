@@ -8,7 +8,6 @@
 #include <kernel/time.h>
 #include "internal.h"
 
-#define FIRST_PID 1
 
 static struct group *group_create(pid_t tgid)
 {

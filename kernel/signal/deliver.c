@@ -29,18 +29,27 @@ _Noreturn void signal_die(const siginfo_t *info)
     task_exit_group(info->si_signo);
 }
 
+static void set_stopped(struct group *g, bool stopped)
+{
+    spin_lock(&g->lock);
+    g->stopped = stopped;
+    spin_unlock(&g->lock);
+}
+
 /*
- * The process rests until SIGCONT or SIGKILL. With one process there is nobody inside to send them:
- * they come from the host.
+ * The process rests until SIGCONT or SIGKILL. With the first one the host's process stops, so that
+ * the shell outside sees it; where the target cannot do that, it waits for the host's SIGCONT.
  */
-static void signal_stop(void)
+static void signal_stop(int sig)
 {
     struct group *g = current->group;
     int ret;
 
-    spin_lock(&g->lock);
-    g->stopped = true;
-    spin_unlock(&g->lock);
+    set_stopped(g, true);
+    if (g->tgid == FIRST_PID && target_stop(sig) == 0) {
+        set_stopped(g, false);
+        return;
+    }
     do
         wait_event(ret, &g->signal_wait, !READ_ONCE(g->stopped), DEADLINE_NONE, false);
     while (ret);
@@ -54,7 +63,7 @@ static void default_action(const siginfo_t *info)
     if (bit & SIG_IGNORED_BY_DEFAULT)
         return;
     if (bit & SIG_STOPS)
-        signal_stop();
+        signal_stop(info->si_signo);
     else
         signal_die(info);
 }

@@ -203,7 +203,7 @@ void signal_from_host(int sig)
 
     if (sig < 1 || sig > NSIG_K || !(HOST_SIGNALS & sigmask(sig)))
         return;
-    g = group_find(1);
+    g = group_find(FIRST_PID);
     if (!g)
         return;
     info.si_code = TERMINAL_SIGNALS & sigmask(sig) ? SI_KERNEL : SI_USER;

@@ -136,6 +136,12 @@ void target_take_signals(void)
 {
 }
 
+int target_stop(int sig)
+{
+    (void)sig;
+    return -ENOSYS;
+}
+
 void target_yield(void)
 {
     null_libc_yield();

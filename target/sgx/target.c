@@ -102,6 +102,14 @@ void target_timer_set(u64 deadline)
     (void)hostcall_timer(deadline);
 }
 
+int target_stop(int sig)
+{
+    int err = (int)hostcall_stop(sig);
+
+    target_take_signals();
+    return err;
+}
+
 void target_yield(void)
 {
     (void)hostcall_yield();

@@ -19,6 +19,7 @@
 #include <linux/time_types.h>
 
 #define COMM_SIZE    16
+#define FIRST_PID    1 /* the process that boot makes; the host's signals and terminal are its own */
 #define NGROUPS_MAX  65536
 #ifndef RLIM_NLIMITS
 #define RLIM_NLIMITS 16
