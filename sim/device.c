@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -405,6 +406,7 @@ static int sim_open(const struct sgx_device_config *config, struct sgx_device **
     }
     d->epc_limit = d->config.epc_size == 0 ? UINT64_MAX : d->config.epc_size / SIM_PAGE_SIZE;
     d->last_accept = UINT64_MAX;
+    d->mem_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
     pthread_mutex_lock(&g_registry.lock);
     g_registry.devices++;
     take_pkey();
@@ -436,6 +438,9 @@ static void sim_close(struct sgx_device *dev)
         }
     }
     measure_free(dev->measure);
+    if (dev->mem_fd >= 0) {
+        close(dev->mem_fd);
+    }
     epcm_destroy(dev);
     free(dev);
     sim_signals_remove();

@@ -117,6 +117,35 @@ static int secinfo_valid(const struct sgx_secinfo *info)
     return 0;
 }
 
+/* The image's padded ENCLU stub in page contents: returns its offset, or -1. */
+static long stub_offset(const uint8_t *page)
+{
+    static const uint8_t pattern[16] = {0x0f, 0x01, 0xd7, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
+                                        0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
+
+    for (size_t i = 0; i < SIM_PAGE_SIZE; i += sizeof(pattern)) {
+        if (memcmp(page + i, pattern, sizeof(pattern)) == 0) {
+            return (long)i;
+        }
+    }
+    return -1;
+}
+
+/* Remembers the first executable page that holds the stub, while its content is at hand. */
+static void note_stub(struct sgx_device *dev, uint64_t addr, const struct sgx_secinfo *secinfo,
+                      const uint8_t *page)
+{
+    long offset;
+
+    if ((secinfo->flags & SGX_SECINFO_X) == 0 || (dev->stub != 0 && dev->stub < addr)) {
+        return;
+    }
+    offset = stub_offset(page);
+    if (offset >= 0) {
+        dev->stub = addr + (uint64_t)offset;
+    }
+}
+
 /* One page: the driver's allocation, then EADD and EEXTENDs. */
 static int add_page(struct sgx_device *dev, const struct sgx_enclave_add_pages *add,
                     const struct sgx_secinfo *secinfo, uint64_t done)
@@ -138,6 +167,8 @@ static int add_page(struct sgx_device *dev, const struct sgx_enclave_add_pages *
         ret = sim_eadd(dev, addr, secinfo, page);
         if (ret != 0) {
             sim_epc_release(dev);
+        } else {
+            note_stub(dev, addr, secinfo, page);
         }
     }
     if (ret == 0 && (add->flags & SGX_PAGE_MEASURE) != 0) {
@@ -210,20 +241,6 @@ static int ioc_add_pages(struct sgx_device *dev, void *arg)
     return ret;
 }
 
-/* The image's padded ENCLU stub in page contents: returns its offset, or -1. */
-static long stub_offset(const uint8_t *page)
-{
-    static const uint8_t pattern[16] = {0x0f, 0x01, 0xd7, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
-                                        0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
-
-    for (size_t i = 0; i < SIM_PAGE_SIZE; i += sizeof(pattern)) {
-        if (memcmp(page + i, pattern, sizeof(pattern)) == 0) {
-            return (long)i;
-        }
-    }
-    return -1;
-}
-
 /* jmp *0(%rip); .quad sim_stub_entry */
 static void stub_bytes(uint8_t out[14])
 {
@@ -233,11 +250,18 @@ static void stub_bytes(uint8_t out[14])
     memcpy(out + 6, &target, sizeof(target));
 }
 
-static int patch_page(struct sgx_device *dev, uint64_t addr, long offset)
+/* After the measurement: the image's stub jumps to entry.S from now on. */
+static int patch_stub(struct sgx_device *dev)
 {
-    uint32_t *entry = epcm_find(dev, addr);
+    uint64_t addr = dev->stub & ~SIM_PAGE_MASK;
+    uint64_t offset = dev->stub & SIM_PAGE_MASK;
+    uint32_t *entry;
     uint8_t code[14];
 
+    if (dev->stub == 0) {
+        return 0;
+    }
+    entry = epcm_find(dev, addr);
     stub_bytes(code);
     if ((*entry & EPCM_SIDE) != 0) {
         memcpy((uint8_t *)*epcm_side_slot(dev, addr) + offset, code, sizeof(code));
@@ -249,30 +273,6 @@ static int patch_page(struct sgx_device *dev, uint64_t addr, long offset)
     memcpy((uint8_t *)addr + offset, code, sizeof(code));
     *entry &= ~EPCM_HOST_MASK;
     return hostmap_set(dev, addr, SIM_PAGE_SIZE, 0) != 0 ? -ENOMEM : 0;
-}
-
-/* After the measurement: the first stub in an executable page jumps to entry.S from now on. */
-static int patch_stub(struct sgx_device *dev)
-{
-    uint64_t end = dev->base + dev->size;
-    uint8_t page[SIM_PAGE_SIZE];
-    uint32_t *entry;
-
-    for (uint64_t a = epcm_next(dev, dev->base, end, &entry); entry != NULL;
-         a = epcm_next(dev, a + SIM_PAGE_SIZE, end, &entry)) {
-        long offset;
-
-        if ((*entry & EPCM_X) == 0 || epcm_type(*entry) != SGX_PT_REG ||
-            sim_page_read(dev, a, page) != 0) {
-            continue;
-        }
-        offset = stub_offset(page);
-        if (offset >= 0) {
-            dev->stub = a + (uint64_t)offset;
-            return patch_page(dev, a, offset);
-        }
-    }
-    return 0;
 }
 
 /* ATTRIBUTES, XFRM and MISCSELECT bits that this platform does not have. */
@@ -298,7 +298,10 @@ static int einit(struct sgx_device *dev, const struct sgx_sigstruct *sig)
         return -EPERM;
     }
     sim_lock(dev);
-    ret = dev->config.strict != 0 ? 0 : patch_stub(dev);
+    if (dev->config.strict != 0) {
+        dev->stub = 0;
+    }
+    ret = patch_stub(dev);
     if (ret == 0) {
         memcpy(dev->secs.mrenclave, hash, sizeof(hash));
         memcpy(dev->secs.mrsigner, signer, sizeof(signer));

@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include <sys/syscall.h>
+
 #define SECINFO_KNOWN                                                                              \
     (SGX_SECINFO_RWX | SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED | SGX_SECINFO_PR |               \
      SGX_SECINFO_PT_MASK)
@@ -124,27 +126,33 @@ static bool permissions_legal(uint64_t flags)
     return (flags & (SGX_SECINFO_R | SGX_SECINFO_W)) != SGX_SECINFO_W;
 }
 
+/* Opens the page for the copy; it is closed to everybody before and after. */
+static bool copy_opened(struct sgx_device *dev, uint64_t dst, uint64_t src)
+{
+    if (hostmap_set(dev, dst, SIM_PAGE_SIZE, EPCM_R | EPCM_W) != 0) {
+        return false;
+    }
+    sim_bytes_copy((void *)dst, (const void *)src, SIM_PAGE_SIZE);
+    hostmap_set(dev, dst, SIM_PAGE_SIZE, 0);
+    return true;
+}
+
 /*
- * Copies into a page that the enclave could not see so far, and leaves it with `prot`. The destination
- * is writable for the copy; its content is complete before its EPCM entry allows any access.
+ * Copies into a page that the enclave could not see so far, and gives it `prot`; its content is
+ * complete before its EPCM entry allows any access. The copy goes past the host's page tables
+ * where the kernel lets it: two calls of mprotect for each page cost more than the copy, and what
+ * was copied in a row is opened in one.
  */
 static struct sim_fault copy_page(struct sgx_device *dev, uint64_t dst, uint64_t src, uint32_t *entry,
                                   uint32_t prot)
 {
-    const struct sim_segment *seg = segment_find(dev, dst);
-    uint32_t final;
-
-    if (hostmap_set(dev, dst, SIM_PAGE_SIZE, EPCM_R | EPCM_W) != 0) {
+    if ((dev->mem_fd < 0 || sim_syscall4(SYS_pwrite64, dev->mem_fd, (long)src, SIM_PAGE_SIZE,
+                                         (long)dst) != (long)SIM_PAGE_SIZE) &&
+        !copy_opened(dev, dst, src)) {
         return sim_pf(dst, SGX_PF_U | SGX_PF_W);
     }
-    sim_bytes_copy((void *)dst, (const void *)src, SIM_PAGE_SIZE);
-    *entry = (*entry & ~(EPCM_PENDING | EPCM_RWX)) | prot;
-    final = hostmap_wanted(seg, *entry);
-    *entry = (*entry & ~EPCM_HOST_MASK) | (EPCM_R | EPCM_W) << EPCM_HOST_POS;
-    if (final != (EPCM_R | EPCM_W)) {
-        hostmap_set(dev, dst, SIM_PAGE_SIZE, final);
-        *entry = (*entry & ~EPCM_HOST_MASK) | final << EPCM_HOST_POS;
-    }
+    *entry = (*entry & ~(EPCM_PENDING | EPCM_RWX | EPCM_HOST_MASK)) | prot;
+    hostmap_accepted(dev, dst);
     return sim_ok();
 }
 

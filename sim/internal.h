@@ -124,10 +124,11 @@ struct sgx_device {
     struct sim_segment *segs;
     size_t seg_count, seg_room;
     struct sim_tcs *tcs[SIM_TCS_BUCKETS];
-    uint64_t stub; /* address of the patched ENCLU, 0 if none */
+    uint64_t stub; /* address of the image's ENCLU, patched by EINIT; 0 if none, or if strict */
     uint64_t epc_limit; /* pages */
     uint64_t page_count; /* as the driver's page_cnt: SECS included */
     size_t early_stop;
+    int mem_fd; /* /proc/self/mem, or -1 */
     _Atomic uint32_t inside; /* threads in enclave mode */
     _Atomic uint32_t refs;   /* threads started on it */
     struct sgx_counters cnt;
