@@ -157,26 +157,33 @@ static int page_insert(struct inode *inode, u64 index, u64 flags, u64 *slot)
     return 0;
 }
 
-/* Brings a backed page in. */
+/* The content of a backed page, zeroed past what is backed, into `page`. */
+static int page_bring(struct inode *inode, u64 index, void *page)
+{
+    struct pagecache *c = inode->cache;
+    u64 backed = min(c->backed_size - index * PAGE_SIZE, PAGE_SIZE);
+    int err = c->ops->fill(inode, index, page);
+
+    if (!err && backed < PAGE_SIZE)
+        memset((char *)page + backed, 0, PAGE_SIZE - backed);
+    return err;
+}
+
+/* Brings a backed page into the cache. */
 static int page_fill(struct inode *inode, u64 index, u64 *slot)
 {
     struct pagecache *c = inode->cache;
-    u64 start = index * PAGE_SIZE;
     int err = page_insert(inode, index, CPAGE_CLEAN, slot);
 
     if (err)
         return err;
-    err = c->ops->fill(inode, index, cpage_addr(*slot));
+    err = page_bring(inode, index, cpage_addr(*slot));
     if (err) {
         radix_delete(&c->pages, index);
         kpages_free(cpage_addr(*slot), 1);
         *slot = 0;
-        return err;
     }
-    if (c->backed_size - start < PAGE_SIZE)
-        memset((char *)cpage_addr(*slot) + (c->backed_size - start), 0,
-               PAGE_SIZE - (c->backed_size - start));
-    return 0;
+    return err;
 }
 
 int pagecache_find(struct inode *inode, u64 index, u64 *slot)
@@ -328,23 +335,27 @@ void pagecache_truncate(struct inode *inode, u64 size)
 
 /* ---- Mappings -------------------------------------------------------------------------------------------- */
 
-/* Copies page `index` to `dst`, zeroed past the end. cache->lock held. */
+/*
+ * Copies page `index` to `dst`, zeroed past the end. A backed page that is not here goes to `dst`
+ * alone: a mapping has its own copy, and a second one would only take memory. cache->lock held.
+ */
 static int page_copy(struct inode *inode, u64 index, void *dst)
 {
-    u64 start = index * PAGE_SIZE, slot;
+    u64 start = index * PAGE_SIZE, slot = radix_get(&inode->cache->pages, index);
     u64 valid = inode->size > start ? min(inode->size - start, PAGE_SIZE) : 0;
-    int err = valid ? pagecache_find(inode, index, &slot) : -ENXIO;
+    int err = valid ? 0 : -ENXIO;
 
-    if (!err)
+    if (!err && slot)
         err = cpage_access(slot, VM_READ);
-    if (err)
-        return err;
-    if (!slot)
-        valid = 0;
-    else
+    if (!err && slot)
         memcpy(dst, cpage_addr(slot), valid);
-    memset((char *)dst + valid, 0, PAGE_SIZE - valid);
-    return 0;
+    else if (!err && is_backed(inode->cache, index))
+        err = page_bring(inode, index, dst);
+    else
+        valid = 0;
+    if (!err)
+        memset((char *)dst + valid, 0, PAGE_SIZE - valid);
+    return err;
 }
 
 int pagecache_read_page(struct inode *inode, u64 index, void *dst)

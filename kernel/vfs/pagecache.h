@@ -17,8 +17,8 @@
 
 struct pagecache_ops {
     /*
-     * Brings the content of page `index` into `page` (zero-filled): bytes up to cache->backed_size
-     * only matter. cache->lock held. -EIO, -ENOMEM.
+     * Brings the content of page `index` into `page`: bytes up to cache->backed_size only matter.
+     * cache->lock held. -EIO, -ENOMEM.
      */
     int (*fill)(struct inode *inode, u64 index, void *page);
 };
