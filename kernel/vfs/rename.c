@@ -84,6 +84,8 @@ static void unlock_victims(struct inode *a, struct inode *b) NO_LOCK_ANALYSIS
 /* A name that ends in slashes must be a directory (or become one). */
 static int check_trailing(const struct renaming *r)
 {
+    if (r->flags & RENAME_EXCHANGE && r->to.trailing && !S_ISDIR(r->new->inode->mode))
+        return -ENOTDIR;
     if (S_ISDIR(r->old->inode->mode))
         return 0;
     if (r->from.trailing || (!(r->flags & RENAME_EXCHANGE) && r->to.trailing))
@@ -95,13 +97,8 @@ static int check_target(const struct renaming *r)
 {
     bool is_dir = S_ISDIR(r->old->inode->mode);
 
-    if (!dentry_positive(r->new)) {
-        if (r->flags & RENAME_EXCHANGE)
-            return -ENOENT;
+    if (!dentry_positive(r->new))
         return may_create(r->ndir->inode);
-    }
-    if (r->flags & RENAME_NOREPLACE)
-        return -EEXIST;
     if (r->flags & RENAME_EXCHANGE)
         return may_delete(r->ndir->inode, r->new->inode, S_ISDIR(r->new->inode->mode));
     return may_delete(r->ndir->inode, r->new->inode, is_dir);
@@ -117,13 +114,16 @@ static int check_names(const struct renaming *r, const struct dentry *old_trap,
         return -ENOENT;
     if (dentry_positive(r->new) && (r->flags & RENAME_NOREPLACE))
         return -EEXIST;
+    if (!dentry_positive(r->new) && exchange)
+        return -ENOENT;
+    err = check_trailing(r);
+    if (err)
+        return err;
     if (r->old == old_trap)
         return -EINVAL;
     if (r->new == new_trap)
         return exchange ? -EINVAL : -ENOTEMPTY;
-    err = check_trailing(r);
-    if (!err)
-        err = may_delete(r->odir->inode, r->old->inode, S_ISDIR(r->old->inode->mode));
+    err = may_delete(r->odir->inode, r->old->inode, S_ISDIR(r->old->inode->mode));
     if (!err)
         err = check_target(r);
     if (err)
