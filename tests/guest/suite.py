@@ -6,20 +6,28 @@ status must agree, and a test that fails natively is a broken test.
 A source may say, in comments of its first lines:
   guest: link=static,dynamic   only these builds (of dynamic, static, static-pie, musl, musl-static)
   guest: args=...              arguments
-  guest: native=fail           the native run may fail (it shows what only Adyton refuses); never for agreement
+  guest: runs=a b,c            several runs instead of one, each with these arguments
+  guest: native=fail           the native run may fail, in the same way as inside: how a process dies
+  guest: native=no             no native run: what the machine must not be asked, or has too much of
+  guest: status=137            the status inside when there is no native run (0 if absent)
+  guest: stdin=TEXT            standard input stays open and silent for a while after the first line of output,
+                               then holds TEXT and ends (otherwise: empty)
   guest: memory=128m           MemorySize
 """
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
+import threading
+import time
 
 import harness
 
 HERE = pathlib.Path(__file__).resolve().parent
 CFLAGS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", f"-I{HERE}",
           # tests pass bad sizes and pointers on purpose
-          "-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-nonnull"]
+          "-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-nonnull", "-Wno-array-bounds"]
 BUILDS = {
     "dynamic": ["gcc"],
     "static": ["gcc", "-static", "-no-pie"],
@@ -30,6 +38,9 @@ BUILDS = {
 GLIBC = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
          "/lib/x86_64-linux-gnu/libm.so.6"]
 MUSL = ["/lib/ld-musl-x86_64.so.1"]
+
+UAPI = {"linux": "/usr/include/linux", "asm-generic": "/usr/include/asm-generic",
+        "asm": "/usr/include/x86_64-linux-gnu/asm"}
 
 
 def directives(source):
@@ -61,28 +72,63 @@ def make_root(ctx, build):
 
 
 def prepare(ctx):
+    uapi = ctx.tmp / "uapi"  # Linux's own headers, which musl does not bring
+    uapi.mkdir(exist_ok=True)
+    for name, target in UAPI.items():
+        if not (uapi / name).exists():
+            (uapi / name).symlink_to(target)
     for build in BUILDS:
         make_root(ctx, build)
+
+
+def run_waiting(argv, text, **more):
+    """Runs argv; gives it the text only a while after its first line of output, as a person would."""
+    with subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, **more) as p:
+        timer = threading.Timer(harness.TIMEOUT, p.kill)
+        timer.start()
+        first = p.stdout.readline()
+        time.sleep(0.5)
+        out, err = p.communicate(text.encode() + b"\n")
+        timer.cancel()
+    status = p.returncode if p.returncode >= 0 else 128 - p.returncode
+    return harness.Result(status, first + out, err)
+
+
+def run_native(program, args, home, options):
+    home.mkdir()
+    runner = harness.run
+    if "stdin" in options:
+        def runner(argv, **more):
+            return run_waiting(argv, options["stdin"], **more)
+    r = runner([program, *args], cwd=home, env={"PATH": "/bin", "GUEST": "1"})
+    harness.expect(r.status == 0 or options.get("native") == "fail",
+                   f"fails natively with status {r.status}: {r.text()[-800:]}{r.errors()[-800:]}")
+    return r
 
 
 def run_one(ctx, source, build, options):
     root = make_root(ctx, build)
     program = root / "bin" / source.stem
-    r = harness.run([*BUILDS[build], *CFLAGS, "-o", program, source])
+    r = harness.run([*BUILDS[build], *CFLAGS, "-idirafter", ctx.tmp / "uapi", "-o", program, source])
     harness.expect(r.status == 0, f"does not compile: {r.errors()}")
-    args = options.get("args", "").split()
-    home = ctx.tmp / f"home-{source.stem}-{build}"
-    home.mkdir()
-    native = harness.run([program, *args], cwd=home, env={"PATH": "/bin", "GUEST": "1"})
-    harness.expect(native.status == 0 or options.get("native") == "fail",
-                   f"fails natively with status {native.status}: {native.text()[-800:]}{native.errors()[-800:]}")
     single = ctx.tmp / f"root-{source.stem}-{build}"
     shutil.copytree(root, single, symlinks=True, ignore=lambda d, names: [
         n for n in names if pathlib.Path(d).name == "bin" and n != source.stem])
-    inside = ctx.inside(single, [f"/bin/{source.stem}", *args], env={"PATH": "/bin", "GUEST": "1"},
-                        cwd="/tmp", memory=options.get("memory"))
+    more = {"runner": lambda argv, **m: run_waiting(argv, options["stdin"], **m)} if "stdin" in options else {}
+    for i, args in enumerate(options.get("runs", options.get("args", "")).split(",")):
+        args = args.split()
+        what = " ".join([f"{source.name} ({build})", *args])
+        inside = ctx.inside(single, [f"/bin/{source.stem}", *args], env={"PATH": "/bin", "GUEST": "1"},
+                            cwd="/tmp", memory=options.get("memory"), **more)
+        if options.get("native") == "no":
+            want = int(options.get("status", "0"))
+            harness.expect(inside.status == want, f"{what}: status {inside.status}, not {want}: "
+                           f"{inside.text()[-800:]}{inside.errors()[-1500:]}")
+        else:
+            native = run_native(program, args, ctx.tmp / f"home-{source.stem}-{build}-{i}", options)
+            harness.same(native, inside, what)
     shutil.rmtree(single)
-    harness.same(native, inside, f"{source.name} ({build})")
 
 
 def cases(ctx):

@@ -69,8 +69,6 @@ def expect(condition, text):
         raise Failure(text)
 
 
-
-
 def strip_note(err: bytes) -> bytes:
     """stderr without the one line that names the simulator."""
     return b"".join(l for l in err.splitlines(keepends=True) if not l.startswith(b"adyton: note:"))
@@ -92,7 +90,7 @@ class Context:
         return run([self.adyton, *argv], env=more.pop("env", self.env), **more)
 
     def inside(self, root, argv: Sequence[str], env: Optional[dict] = None, cwd: Optional[str] = None,
-               memory: Optional[str] = None, options: Sequence[str] = (), **more) -> Result:
+               memory: Optional[str] = None, options: Sequence[str] = (), runner=run, **more) -> Result:
         """`adyton run` of argv in the root directory or archive `root`, on the simulator."""
         command = [self.adyton, "run", "--target", "sim", *options]
         if memory:
@@ -101,7 +99,7 @@ class Context:
             command += ["--cwd", cwd]
         for name, value in (env or {}).items():
             command += ["--env", f"{name}={value}"]
-        r = run([*command, root, *argv], env=self.env, **more)
+        r = runner([*command, root, *argv], env=self.env, **more)
         r.err = strip_note(r.err)
         return r
 
