@@ -30,7 +30,7 @@ lint: all
 
 fuzz: all
 	scripts/install-deps.sh fuzz
-	tests/fuzz/run.sh
+	BUILD=$(BUILD) tests/fuzz/run.sh
 
 install: all
 	meson install -C $(BUILD)

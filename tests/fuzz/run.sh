@@ -1,53 +1,61 @@
-#!/bin/bash
+#!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs each fuzzer for 60 seconds (or SECONDS_EACH) on its seed corpus: tests/fuzz/run.sh [NAME...].
 #
-# A fuzzer is fuzz_NAME.c with libFuzzer's entry point, fuzz_NAME.sources (the kernel sources it
-# needs beside the hosted kernel library) and a folder seeds/NAME. What it finds is left in OUT.
+# Builds the fuzzers with clang and runs each for FUZZ_SECONDS (60; 0: only what is in the corpus).
+#
+#   run.sh [NAME...]
+#
+# Works in BUILD/fuzz (BUILD: build). Ends with "N passed, N failed"; what broke one is left there as
+# NAME-crash-* or the like, and runs again with: BUILD/fuzz/tests/fuzz/fuzz_NAME FILE
 set -eu
 cd "$(dirname "$0")/../.."
-seconds=${SECONDS_EACH:-60}
-out=${OUT:-build/fuzz}
-clang=${CLANG:-clang-19}
-flags=(-std=gnu17 -O1 -g -DADYTON_HOSTED -D_GNU_SOURCE -fno-strict-aliasing -Wno-everything
-       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-       -Ikernel/include -Iabi -Itarget/null "-I$out/gen")
-library=(target/null/*.c kernel/lib/*.c kernel/sync/*.c kernel/event/wait.c
-         kernel/syscall/iov.c kernel/syscall/uaccess.c kernel/arch/x86_64/usercopy.S)
+seconds=${FUZZ_SECONDS:-60}
+main=${BUILD:-build}
+out=$main/fuzz
+log=$out/build.log
+symbolizer=/usr/lib/llvm-19/bin/llvm-symbolizer
+[ ! -x "$symbolizer" ] || export ASAN_SYMBOLIZER_PATH="$symbolizer"
 
-mkdir -p "$out/gen"
-/usr/bin/python3 scripts/gen-syscalls.py --tables kernel/syscall --header "$out/gen/syscalls.gen.h"
-
-names=("$@")
-if [ ${#names[@]} -eq 0 ]; then
-    for f in tests/fuzz/fuzz_*.sources; do
-        f=${f##*/fuzz_}
-        names+=("${f%.sources}")
-    done
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
+# The decoder's source is the main build's.
+if [ -d "$main/fetched" ] && [ ! -e "$out/fetched" ]; then
+    cp -r "$main/fetched" "$out/fetched"
 fi
+if [ ! -f "$out/build.ninja" ]; then
+    CC=${CLANG:-clang-19} meson setup "$out" >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
+fi
+names=${*:-$(cd tests/fuzz && for f in fuzz_*.c; do f=${f#fuzz_}; echo "${f%.c}"; done)}
+targets=""
+for name in $names; do
+    targets="$targets tests/fuzz/fuzz_$name"
+done
+# shellcheck disable=SC2086 # a list of words
+ninja -C "$out" $targets >"$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
+/usr/bin/python3 tests/fuzz/seeds.py "$out/seeds"
+flock -u 9
 
-passed=0 failed=0
-for name in "${names[@]}"; do
-    read -r -d '' -a sources < "tests/fuzz/fuzz_$name.sources" || true
-    mkdir -p "$out/corpus-$name" "$out/lib-$name"
-    objects=()
-    for s in "${library[@]}"; do # an archive: a fuzzer may bring its own of anything in it
-        o="$out/lib-$name/${s//\//_}.o"
-        "$clang" "${flags[@]/fuzzer,/fuzzer-no-link,}" -c "$s" -o "$o"
-        objects+=("$o")
-    done
-    rm -f "$out/lib-$name.a"
-    ar rcs "$out/lib-$name.a" "${objects[@]}"
-    "$clang" "${flags[@]}" "tests/fuzz/fuzz_$name.c" "${sources[@]}" "$out/lib-$name.a" \
-        -lcmocka -o "$out/fuzz_$name"
-    echo "fuzz $name: $seconds s"
-    if "$out/fuzz_$name" -max_total_time="$seconds" -max_len=65536 -timeout=10 -verbosity=0 \
-        -print_final_stats=1 -artifact_prefix="$out/$name-" \
-        "$out/corpus-$name" "tests/fuzz/seeds/$name"; then
-        passed=$((passed + 1))
+passed=0 failed=""
+for name in $names; do
+    mkdir -p "$out/corpus/$name"
+    set -- -max_len=65536 -timeout=10 -verbosity=0 -print_final_stats=1 "-artifact_prefix=$out/$name-"
+    if [ "$seconds" -eq 0 ]; then
+        set -- "$@" -runs=0
     else
-        failed=$((failed + 1))
+        set -- "$@" "-max_total_time=$seconds"
+    fi
+    if "$out/tests/fuzz/fuzz_$name" "$@" "$out/corpus/$name" "$out/seeds/$name" \
+        >"$out/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log") inputs, no failure"
+    else
+        failed="$failed $name"
+        tail -n 60 "$out/$name.log" >&2
+        echo "$name: failed, see $out/$name.log"
     fi
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+# shellcheck disable=SC2086 # a list of words
+set -- $failed
+echo "$passed passed, $# failed"
+[ $# -eq 0 ]
