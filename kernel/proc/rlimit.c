@@ -2,9 +2,11 @@
 /*
  * Resource limits: getrlimit(2), setrlimit(2), prlimit64(2). Limits are the process', guarded by
  * group->lock; a single one may be read without. What is enforced: AS, DATA and STACK by mm, FSIZE and
- * NOFILE by vfs, SIGPENDING by signals, NICE and RTPRIO by scheduling calls; the rest is kept and told.
+ * NOFILE by vfs, SIGPENDING by signals, NICE and RTPRIO by scheduling calls, CPU by time/cpulimit.c; the rest is
+ * kept and told.
  */
 #include <kernel/syscall.h>
+#include <kernel/time.h>
 #include <kernel/uaccess.h>
 #include "internal.h"
 #include <syscalls.gen.h>
@@ -61,6 +63,8 @@ static int rlimit_swap(struct group *g, unsigned resource, const struct rlimit64
             g->rlimits[resource] = *new_limit;
     }
     spin_unlock(&g->lock);
+    if (!ret && new_limit && resource == RLIMIT_CPU)
+        ret = cpu_limit_update(g);
     return ret;
 }
 

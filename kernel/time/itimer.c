@@ -69,6 +69,8 @@ static struct group_timers *group_timers_create(struct group *g)
     if (!gt)
         return NULL;
     spin_init(&gt->lock, "group_timers");
+    gt->group = g;
+    ktimer_init(&gt->cpu_limit, cpu_limit_expired);
     list_init(&gt->posix);
     for (int i = 0; i < ITIMER_COUNT; i++) {
         ktimer_init(&gt->itimers[i].kt, itimer_expired);
@@ -109,6 +111,7 @@ void group_timers_exit(struct group *g)
         return;
     for (int i = 0; i < ITIMER_COUNT; i++)
         (void)ktimer_cancel(&gt->itimers[i].kt);
+    (void)ktimer_cancel(&gt->cpu_limit);
     posix_timers_delete_all(gt);
 }
 

@@ -29,6 +29,8 @@ struct itimer {
 
 struct group_timers {
     spinlock_t lock;
+    struct group *group;                 /* constant */
+    struct ktimer cpu_limit;             /* RLIMIT_CPU; cpulimit.c */
     struct itimer itimers[ITIMER_COUNT]; /* deadline, interval guarded by lock */
     struct list posix GUARDED_BY(&lock); /* struct posix_timer.link, by id */
     int next_id GUARDED_BY(&lock);
@@ -37,6 +39,8 @@ struct group_timers {
 
 /* The group's timers, made when there are none yet. NULL: no memory. */
 struct group_timers *group_timers_get(struct group *g);
+
+void cpu_limit_expired(struct ktimer *kt);
 
 /* Deletes all POSIX timers (exit, exec). */
 void posix_timers_delete_all(struct group_timers *gt);

@@ -66,6 +66,9 @@ void time_init(void);
 void group_timers_exit(struct group *g);
 void group_timers_exec(struct group *g);
 
+/* RLIMIT_CPU of the process changed, or it got its limits by fork(2): sees to its signals. 0 or -ENOMEM. */
+int cpu_limit_update(struct group *g);
+
 /* The data page behind the vDSO's clock_gettime; in the kernel's image; it is readable at its address. */
 struct vdso_data;
 const struct vdso_data *time_vdso_data(void);
