@@ -207,8 +207,8 @@ _Noreturn void kernel_main(void)
     if (err)
         boot_fail("cannot open standard input and output", NULL, err);
     boot_phase(PHASE_FILES);
-    if (manifest_flag(MANIFEST_STRACE))
-        strace_enable(manifest_string(&g_manifest->strace));
+    if (manifest_flag(MANIFEST_STRACE) && strace_enable(manifest_string(&g_manifest->strace)))
+        target_exit(125 << 8); /* it said why */
     if (manifest_flag(MANIFEST_STATS))
         syscall_stats_enable();
     set_hostname();

@@ -59,13 +59,27 @@ int target_mem_commit_copy(uintptr_t va, const void *src, unsigned prot)
     return enclu_eacceptcopy(va, src, REG | prot) ? -ENOMEM : 0;
 }
 
+/*
+ * The host may refuse; the program then gets ENOMEM where it expects none, and somebody should be able to
+ * find out why. Told once: a host that refuses everything shall not fill the log.
+ */
+static int refused(const char *what, uintptr_t va, size_t page_count)
+{
+    static u32 told; /* atomic */
+
+    if (!__atomic_exchange_n(&told, 1, __ATOMIC_RELAXED))
+        pr_warn("the host refuses to %s %zu pages at %#lx (told once): the program gets ENOMEM",
+                what, page_count, va);
+    return -ENOMEM;
+}
+
 int target_mem_protect(uintptr_t va, size_t page_count, unsigned old, unsigned new_prot)
 {
     unsigned kept = old & new_prot;
 
     if (old & ~new_prot) {
         if (hostcall_mem_restrict(va, page_count, kept))
-            return -ENOMEM;
+            return refused("restrict", va, page_count);
         for (size_t i = 0; i < page_count; i++)
             if (enclu_eaccept(va + i * PAGE_SIZE, REG | kept | SGX_SECINFO_PR))
                 panic("host did not restrict page %#lx as it said", va + i * PAGE_SIZE);
@@ -79,7 +93,7 @@ int target_mem_protect(uintptr_t va, size_t page_count, unsigned old, unsigned n
 int target_mem_release(uintptr_t va, size_t page_count)
 {
     if (hostcall_mem_type(va, page_count, SGX_PT_TRIM))
-        return -ENOMEM;
+        return refused("trim", va, page_count);
     for (size_t i = 0; i < page_count; i++)
         if (enclu_eaccept(va + i * PAGE_SIZE,
                           SGX_SECINFO_PT(SGX_PT_TRIM) | SGX_SECINFO_MODIFIED))
