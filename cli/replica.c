@@ -23,6 +23,11 @@ struct replica_file {
     char *path;
 };
 
+struct replica_directory {
+    char *path;
+    struct timespec mtime;
+};
+
 static const char *relative(const char *path)
 {
     return path[1] ? path + 1 : ".";
@@ -134,6 +139,33 @@ static int copy_file(struct replica *r, const char *path)
 
 /* ---- Directories, links ------------------------------------------------------------------------------ */
 
+static int remember_directory(struct replica *r, const char *path, const struct stat *st)
+{
+    struct replica_directory *grown =
+        realloc(r->directories, (r->directory_count + 1) * sizeof(*grown));
+
+    if (!grown)
+        return cli_no_memory();
+    r->directories = grown;
+    grown[r->directory_count] = (struct replica_directory){strdup(path), st->st_mtim};
+    if (!grown[r->directory_count].path)
+        return cli_no_memory();
+    r->directory_count++;
+    return 0;
+}
+
+static void set_directory_times(struct replica *r)
+{
+    for (size_t i = 0; i < r->directory_count; i++) {
+        struct replica_directory *d = &r->directories[i];
+        const struct timespec times[2] = {d->mtime, d->mtime};
+
+        (void)utimensat(r->fd, relative(d->path), times, 0);
+        free(d->path);
+    }
+    free(r->directories);
+}
+
 static int copy_directory(struct replica *r, const char *path)
 {
     struct stat st;
@@ -142,6 +174,8 @@ static int copy_directory(struct replica *r, const char *path)
         return errno == EEXIST ? 1 : cannot_write(r, path);
     if (stat(path, &st) < 0)
         return cli_error("%s: %s", path, strerror(errno));
+    if (remember_directory(r, path, &st) < 0)
+        return -1;
     (void)fchownat(r->fd, relative(path), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
     (void)fchmodat(r->fd, relative(path), st.st_mode & 07777, 0);
     return 0;
@@ -247,6 +281,7 @@ int replica_open(struct replica *r, const char *path)
 void replica_close(struct replica *r)
 {
     view_close(r->machine);
+    set_directory_times(r);
     cli_close(&r->fd);
     for (size_t i = 0; i < r->file_count; i++)
         free(r->files[i].path);

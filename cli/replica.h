@@ -13,10 +13,13 @@ struct replica {
     int fd;
     struct replica_file *files;
     size_t file_count;
+    struct replica_directory *directories; /* whose times are set when all is in them */
+    size_t directory_count;
 };
 
 /* 0, or -1 after a message. */
 int replica_open(struct replica *r, const char *path);
+/* Gives copied directories their times, which every file put into them has changed. */
 void replica_close(struct replica *r);
 
 /*
