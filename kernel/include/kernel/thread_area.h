@@ -52,8 +52,9 @@ struct thread_area {
     u64 ssa;                         /* address of SSA frame 0 */
     u32 thread_id;                   /* what unpark and kick name */
     u32 vector_depth;                /* arch_vector_begin nesting: at most 1 */
-    u32 hostcall_busy;               /* a host call is being marshalled */
     u32 interrupts;                  /* AEX without exception seen by the handler */
+    const char *lied_name;           /* a host call whose result was out of range, not yet reported */
+    s64 lied_result;
 };
 
 _Static_assert(offsetof(struct thread_area, task) == TA_TASK, "");
