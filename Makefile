@@ -2,17 +2,20 @@
 # The front door. Meson does the work; see meson.build and scripts/.
 BUILD ?= build
 
-.PHONY: all run check check-quick bench lint fuzz install clean
+# What a user runs, without the tests.
+PROGRAM = cli/adyton target/sgx/adyton-kernel
+
+.PHONY: all run check bench lint fuzz install clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
 	scripts/install-deps.sh build
-	scripts/fetch-source.sh zydis $(BUILD)/zydis
 	meson setup $(BUILD)
 
-run: all
+run: $(BUILD)/build.ninja
+	ninja -C $(BUILD) $(PROGRAM)
 	scripts/install-deps.sh run
 	scripts/demo.sh $(BUILD)
 
@@ -20,7 +23,8 @@ check: all
 	scripts/install-deps.sh check
 	scripts/check.py --build $(BUILD)
 
-bench: all
+bench: $(BUILD)/build.ninja
+	ninja -C $(BUILD) $(PROGRAM)
 	scripts/install-deps.sh check
 	tests/bench/bench.py --build $(BUILD)
 
