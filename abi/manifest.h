@@ -49,7 +49,35 @@ struct manifest_root {
     uint8_t root_hash[32];
     uint64_t data_blocks;    /* of 4,096 bytes that the tree covers */
     uint64_t hash_offset;    /* where the tree's first (top) level starts in the image, in bytes */
-    uint64_t archive_size;   /* bytes of the image that are archive (the rest is padding) */
+    uint64_t archive_size;   /* bytes of the image that are archive (the rest is padding, or index) */
+};
+
+/*
+ * What an image may hold behind its archive, from the next multiple of 4,096 to the end of its data
+ * blocks: all of the archive's headers together, so that a boot need not read (and hash) a block for
+ * each of them. This head, `count` records in the archive's order, each a multiple of 8 bytes, and
+ * zeroes. It is data like the archive: the tree covers it.
+ */
+#define ARCHIVE_INDEX_MAGIC   0x5844494e59544441ULL /* "ADTYNIDX" */
+#define ARCHIVE_INDEX_VERSION 1u
+struct archive_index {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved; /* 0 */
+    uint64_t count;    /* of records */
+    uint64_t size;     /* in bytes, this head included */
+};
+
+/* The header's fields; after it the name, for a symbolic link its text, and zeroes. */
+struct archive_record {
+    uint64_t offset;      /* of the header in the archive: for messages */
+    uint64_t data_offset; /* in the image; a symbolic link's text lies here in the index */
+    uint32_t data_size;
+    uint32_t name_size;   /* with its NUL */
+    uint32_t ino, mode, uid, gid, nlink, mtime;
+    uint32_t dev_major, dev_minor, rdev_major, rdev_minor;
+    uint32_t size;        /* of the record */
+    uint32_t reserved;    /* 0 */
 };
 
 struct manifest {

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "archive_index.h"
 
 #define BLOCK            VERITY_BLOCK_SIZE
 #define DIGEST_SIZE      32U
@@ -167,6 +168,40 @@ static int append_tree(int fd, const uint8_t *data, struct manifest_root *root)
     return ret;
 }
 
+/* Maps the file's first `size` bytes, which are made to be there. */
+static int map_data(int fd, uint64_t size, void **out)
+{
+    if (ftruncate(fd, (off_t)size) < 0)
+        return -errno;
+    *out = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (*out == MAP_FAILED)
+        return -errno;
+    (void)madvise(*out, size, MADV_SEQUENTIAL);
+    return 0;
+}
+
+/* Writes the archive's index behind it and counts its blocks. What has none is left as it is. */
+static int append_index(int fd, struct manifest_root *root)
+{
+    uint64_t place = root->data_blocks * BLOCK, size = 0;
+    uint8_t *index = NULL;
+    void *data;
+    int ret = map_data(fd, place, &data);
+
+    if (ret < 0)
+        return ret;
+    ret = archive_index_build(data, root->archive_size, place, &index, &size);
+    (void)munmap(data, place);
+    if (ret == -EINVAL)
+        return 0;
+    if (ret == 0)
+        ret = write_at(fd, index, size, place);
+    free(index);
+    root->data_blocks += (size + BLOCK - 1) / BLOCK;
+    root->hash_offset = root->data_blocks * BLOCK;
+    return ret;
+}
+
 int verity_append(int fd, const uint8_t *salt, uint32_t salt_size, struct manifest_root *root,
                   uint64_t *image_size)
 {
@@ -186,12 +221,11 @@ int verity_append(int fd, const uint8_t *salt, uint32_t salt_size, struct manife
     root->archive_size = (uint64_t)st.st_size;
     root->data_blocks = (root->archive_size + BLOCK - 1) / BLOCK;
     root->hash_offset = root->data_blocks * BLOCK;
-    if (ftruncate(fd, (off_t)root->hash_offset) < 0)
-        return -errno;
-    data = mmap(NULL, root->hash_offset, PROT_READ, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED)
-        return -errno;
-    (void)madvise(data, root->hash_offset, MADV_SEQUENTIAL);
+    ret = append_index(fd, root);
+    if (ret == 0)
+        ret = map_data(fd, root->hash_offset, &data);
+    if (ret < 0)
+        return ret;
     ret = append_tree(fd, data, root);
     (void)munmap(data, root->hash_offset);
     if (ret == 0 && fstat(fd, &st) < 0)
@@ -207,7 +241,7 @@ static int check_trailer(const struct verity_trailer *t, uint64_t size)
     if (t->magic != VERITY_TRAILER_MAGIC || t->version != TRAILER_VERSION)
         return -ENODATA;
     if (t->salt_size > sizeof(t->salt) || t->archive_size == 0 || t->archive_size > size ||
-        t->data_blocks != (t->archive_size + BLOCK - 1) / BLOCK ||
+        t->data_blocks < (t->archive_size + BLOCK - 1) / BLOCK || t->data_blocks > size / BLOCK ||
         t->hash_offset != t->data_blocks * BLOCK)
         return -EINVAL;
     tree_shape(&tree, t->data_blocks);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Root image files: archive bytes, zero padding to 4,096, a dm-verity hash tree (format version 1,
- * SHA-256, 4,096-byte blocks, top level first, no superblock), and one block with a trailer that
- * says where everything is. Archive tools ignore what follows the archive's own end;
- * `veritysetup verify --no-superblock` checks the tree.
+ * Root image files: archive bytes, zero padding to 4,096, the archive's index (abi/manifest.h) with
+ * padding, a dm-verity hash tree over both (format version 1, SHA-256, 4,096-byte blocks, top level
+ * first, no superblock), and one block with a trailer that says where everything is. Archive tools
+ * ignore what follows the archive's own end; `veritysetup verify --no-superblock` checks the tree.
  *
  * The trailer saves hashing, nothing more: what it says goes into the measured manifest, and the
  * kernel checks every block against that. A file changed since is found out inside.
@@ -30,9 +30,10 @@ struct verity_trailer {
 };
 
 /*
- * Appends padding, tree and trailer to the archive in `fd` (open for reading and writing), whose size
- * is the archive's. *root describes it for a manifest and *image_size is the new size.
- * -EINVAL an empty file or a salt over 32 bytes; -ENOMEM; errno of read, write.
+ * Appends padding, index, tree and trailer to the archive in `fd` (open for reading and writing),
+ * whose size is the archive's; bytes that are no newc archive get no index. *root describes it for a
+ * manifest and *image_size is the new size. -EINVAL an empty file or a salt over 32 bytes; -ENOMEM;
+ * errno of read, write.
  */
 int verity_append(int fd, const uint8_t *salt, uint32_t salt_size, struct manifest_root *root,
                   uint64_t *image_size);

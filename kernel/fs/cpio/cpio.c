@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The walk over a newc archive. Every number is checked against the archive's size before it is used;
- * an archive that ends anywhere but behind its trailer is refused.
+ * an archive that ends anywhere but behind its trailer is refused. With an index the headers are
+ * not looked at: image and index are measured alike, and the index says the same in one place.
  */
 #include "cpio.h"
 
 #include <kernel/string.h>
+#include <manifest.h>
 
 #define FIELDS 13
 
@@ -173,11 +175,101 @@ static int skip_padding(struct walk_state *s, bool *more)
     return 0;
 }
 
+static int walk_headers(struct walk_state *s)
+{
+    bool more = true;
+    int ret = 0;
+
+    while (more && !ret) {
+        s->done = false;
+        while (!s->done && !ret) {
+            if (s->at >= s->r->size)
+                ret = fail(s, s->r->size, "archive ends without its trailer");
+            else
+                ret = walk_entry(s);
+        }
+        if (!ret)
+            ret = skip_padding(s, &more);
+    }
+    return ret;
+}
+
+/* ---- The index ------------------------------------------------------------------------------------ */
+
+/* The record at s->at, which ends at or before `end`, with its name in s->name. */
+static int read_record(struct walk_state *s, u64 end, struct archive_record *rec)
+{
+    u64 left = end - s->at;
+    int ret;
+
+    if (left < sizeof(*rec))
+        return fail(s, s->at, "index ends inside a record");
+    ret = read_at(s, s->at, rec, sizeof(*rec));
+    if (ret)
+        return ret;
+    if (rec->name_size == 0 || rec->name_size > CPIO_NAME_MAX || rec->size > left ||
+        rec->size % 8 || rec->size < sizeof(*rec) + rec->name_size)
+        return fail(s, s->at, "index record has an impossible size");
+    if (rec->data_size &&
+        (rec->data_offset > s->r->end || rec->data_size > s->r->end - rec->data_offset))
+        return fail(s, s->at, "index record's data lies outside the image");
+    ret = read_at(s, s->at + sizeof(*rec), s->name, rec->name_size);
+    if (!ret && s->name[rec->name_size - 1] != '\0')
+        return fail(s, s->at, "name is not terminated");
+    return ret;
+}
+
+static int walk_record(struct walk_state *s, u64 end)
+{
+    struct archive_record rec;
+    int ret = read_record(s, end, &rec);
+    struct cpio_entry e = {.name = s->name};
+
+    if (ret)
+        return ret;
+    e.name_size = strlen(s->name);
+    e.offset = rec.offset;
+    e.data_offset = rec.data_offset;
+    e.data_size = rec.data_size;
+    e.ino = rec.ino;
+    e.mode = rec.mode;
+    e.uid = rec.uid;
+    e.gid = rec.gid;
+    e.nlink = rec.nlink;
+    e.mtime = rec.mtime;
+    e.dev_major = rec.dev_major;
+    e.dev_minor = rec.dev_minor;
+    e.rdev_major = rec.rdev_major;
+    e.rdev_minor = rec.rdev_minor;
+    s->at += rec.size;
+    ret = s->sink->entry(s->sink->ctx, &e, &s->err->why);
+    if (ret)
+        s->err->offset = e.offset;
+    return ret;
+}
+
+static int walk_index(struct walk_state *s)
+{
+    struct archive_index head;
+    u64 end, room = s->r->end - s->r->index;
+    int ret = room < sizeof(head) ? fail(s, s->at, "image ends inside its index")
+                                  : read_at(s, s->r->index, &head, sizeof(head));
+
+    if (ret)
+        return ret;
+    if (head.magic != ARCHIVE_INDEX_MAGIC || head.version != ARCHIVE_INDEX_VERSION ||
+        head.size < sizeof(head) || head.size > room)
+        return fail(s, s->r->index, "the index is none");
+    end = s->r->index + head.size;
+    s->at = s->r->index + sizeof(head);
+    for (u64 i = 0; i < head.count && !ret; i++)
+        ret = walk_record(s, end);
+    return ret;
+}
+
 int cpio_walk(const struct cpio_reader *r, const struct cpio_sink *sink, struct cpio_error *err)
 {
     struct walk_state s;
-    bool more = true;
-    int ret = 0;
 
     s.r = r;
     s.sink = sink;
@@ -185,16 +277,5 @@ int cpio_walk(const struct cpio_reader *r, const struct cpio_sink *sink, struct 
     s.at = 0;
     err->offset = 0;
     err->why = "unknown";
-    while (more && !ret) {
-        s.done = false;
-        while (!s.done && !ret) {
-            if (s.at >= r->size)
-                ret = fail(&s, r->size, "archive ends without its trailer");
-            else
-                ret = walk_entry(&s);
-        }
-        if (!ret)
-            ret = skip_padding(&s, &more);
-    }
-    return ret;
+    return r->index ? walk_index(&s) : walk_headers(&s);
 }

@@ -12,10 +12,12 @@
 #define CPIO_NAME_MAX    4096u /* with its NUL */
 
 struct cpio_reader {
-    /* Fills `buf` with [offset, offset + size), which lies below `size` below. 0 or -errno. */
+    /* Fills `buf` with [offset, offset + size), which lies below `size` or `end`. 0 or -errno. */
     int (*read)(void *ctx, u64 offset, void *buf, size_t size);
     void *ctx;
-    u64 size; /* of the archive in bytes */
+    u64 size;  /* of the archive in bytes */
+    u64 index; /* where its index stands, behind it; 0: there is none */
+    u64 end;   /* of what can be read, with an index */
 };
 
 struct cpio_entry {
@@ -41,9 +43,9 @@ struct cpio_error {
 };
 
 /*
- * Walks every entry up to the trailer, and archives that follow it. The data of entries is not read.
- * 0, or -errno with *err filled: -EINVAL for a malformed or truncated archive, else what the reader
- * or the sink returned.
+ * Walks every entry up to the trailer, and archives that follow it, by their headers or, where there
+ * is one, by the index. The data of entries is not read. 0, or -errno with *err filled: -EINVAL for
+ * a malformed or truncated archive, else what the reader or the sink returned.
  */
 int cpio_walk(const struct cpio_reader *r, const struct cpio_sink *sink, struct cpio_error *err);
 

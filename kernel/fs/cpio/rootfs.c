@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The root archive: the manifest's CPIO image behind its hash tree, as the content of the root ramfs.
- * Headers are verified and walked at boot; a page of file data is verified when it is first needed.
+ * Headers, or their index, are verified and walked at boot; a page of file data is verified when it is
+ * first needed.
  */
 #include "rootfs.h"
 
@@ -62,6 +63,9 @@ int rootfs_populate(struct superblock *sb, const struct manifest_root *root)
     if (err)
         return err;
     reader.ctx = g_image;
+    reader.end = root->data_blocks * VERITY_BLOCK;
+    if (reader.end > align_up(root->archive_size, VERITY_BLOCK))
+        reader.index = align_up(root->archive_size, VERITY_BLOCK);
     err = cpio_populate(sb, &reader, &g_archive_ops, &why);
     if (err)
         pr_err("root archive: %s, at byte %lu", why.why, (unsigned long)why.offset);

@@ -5,6 +5,8 @@
 #include <kernel/alloc.h>
 #include <kernel/time.h>
 
+#include <manifest.h>
+
 #include "../../../vfs/internal.h"
 #include "../../../vfs/pagecache.h"
 #include "../../ramfs/ramfs.h"
@@ -364,6 +366,106 @@ static void no_memory(void **state)
     }
 }
 
+/* ---- The index -------------------------------------------------------------------------------------- */
+
+static size_t g_index, g_end;
+
+static int add_record(void *ctx, const struct cpio_entry *e, const char **why)
+{
+    struct archive_record rec = {.offset = e->offset,
+                                 .data_offset = e->data_offset,
+                                 .data_size = (u32)e->data_size,
+                                 .name_size = (u32)e->name_size + 1,
+                                 .ino = e->ino,
+                                 .mode = e->mode,
+                                 .uid = e->uid,
+                                 .gid = e->gid,
+                                 .nlink = e->nlink,
+                                 .mtime = e->mtime,
+                                 .dev_major = e->dev_major,
+                                 .dev_minor = e->dev_minor};
+    struct archive_index *head = ctx;
+
+    (void)why;
+    rec.size = (u32)align_up(sizeof(rec) + rec.name_size, 8);
+    memset(g_archive + g_end, 0, rec.size);
+    memcpy(g_archive + g_end, &rec, sizeof(rec));
+    memcpy(g_archive + g_end + sizeof(rec), e->name, rec.name_size);
+    g_end += rec.size;
+    head->count++;
+    return 0;
+}
+
+/* The sample and, behind it, its index. */
+static void sample_indexed(void)
+{
+    struct archive_index head = {.magic = ARCHIVE_INDEX_MAGIC, .version = ARCHIVE_INDEX_VERSION};
+    struct cpio_sink sink = {.entry = add_record, .ctx = &head};
+    struct cpio_reader r = {.read = read_archive};
+
+    sample();
+    r.size = g_size;
+    g_index = align_up(g_size, 8);
+    g_end = g_index + sizeof(head);
+    assert_int_equal(cpio_walk(&r, &sink, &g_error), 0);
+    head.size = g_end - g_index;
+    memcpy(g_archive + g_index, &head, sizeof(head));
+}
+
+static int unpack_indexed(struct superblock *sb, u64 end)
+{
+    struct cpio_reader r = {.read = read_archive, .size = g_size, .index = g_index, .end = end};
+    size_t archive = g_size;
+    int err;
+
+    g_size = end;
+    err = cpio_populate(sb, &r, &g_ops, &g_error);
+    g_size = archive;
+    return err;
+}
+
+/* The tree that the index gives is the one of the headers, which are not looked at. */
+static void indexed(void **state)
+{
+    struct superblock *by_header = fresh_sb(), *by_index = fresh_sb();
+
+    sample_indexed();
+    assert_int_equal(unpack(by_header, g_size), 0);
+    memset(g_archive, 'x', 6);
+    assert_int_equal(unpack_indexed(by_index, g_end), 0);
+    assert_int_equal(ramfs_info(by_header->root)->dir.count, ramfs_info(by_index->root)->dir.count);
+    sb_put(by_header);
+    sb_put(by_index);
+}
+
+static void index_cut_everywhere(void **state)
+{
+    sample_indexed();
+    for (size_t end = g_index; end < g_end; end++) {
+        struct superblock *sb = fresh_sb();
+
+        assert_int_equal(unpack_indexed(sb, end), -EINVAL);
+        sb_put(sb);
+    }
+}
+
+static void index_spoilt_everywhere(void **state)
+{
+    sample_indexed();
+    for (size_t i = g_index; i < g_end; i++) {
+        for (unsigned bit = 0; bit < 8; bit += 7) {
+            struct superblock *sb = fresh_sb();
+            int err;
+
+            g_archive[i] ^= (char)(1 << bit);
+            err = unpack_indexed(sb, g_end);
+            assert_true(err == 0 || err == -EINVAL);
+            g_archive[i] ^= (char)(1 << bit);
+            sb_put(sb);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +474,8 @@ int main(void)
         cmocka_unit_test(impossible_entries),   cmocka_unit_test(cut_everywhere),
         cmocka_unit_test(spoilt_everywhere),    cmocka_unit_test(concatenated),
         cmocka_unit_test(padded_names),         cmocka_unit_test(no_memory),
+        cmocka_unit_test(indexed),              cmocka_unit_test(index_cut_everywhere),
+        cmocka_unit_test(index_spoilt_everywhere),
     };
 
     return cmocka_run_group_tests_name("cpio", tests, host_vfs_start, NULL);
