@@ -163,6 +163,7 @@ static int enter_directory(const char *path)
 static int run_extraction(struct extraction *x, const char *directory)
 {
     AUTO_CLOSE int fd = open(x->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    AUTO_CLOSE int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -170,11 +171,13 @@ static int run_extraction(struct extraction *x, const char *directory)
     if (!S_ISREG(st.st_mode))
         return cli_error("%s: not a file", x->file);
     x->size = st.st_size;
-    if (enter_directory(directory) < 0)
+    if (here < 0 || enter_directory(directory) < 0)
         return -1;
     if (extract(x, fd) == 0)
         return 0;
-    return cli_error("%s is incomplete", directory);
+    if (unlinkat(here, directory, AT_REMOVEDIR) < 0)
+        (void)cli_error("%s is incomplete", directory);
+    return -1;
 }
 
 int cmd_excpio(int argc, char **argv)

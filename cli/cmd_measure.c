@@ -129,10 +129,7 @@ static void print_list(const char *label, const cJSON *array)
     const cJSON *item;
 
     cJSON_ArrayForEach(item, array)
-    {
-        printf("  %-18s%s\n", label, item->valuestring);
-        label = "";
-    }
+        printf("  %-18s%s\n", item == array->child ? label : "", item->valuestring);
 }
 
 static const char *text_of(const cJSON *report, const char *name)

@@ -37,7 +37,8 @@ struct output {
 
 static int no_room(const char *path, int err)
 {
-    return cli_error("%s: %s", path, strerror(err));
+    (void)cli_error("%s: %s", path, strerror(err));
+    return -1;
 }
 
 static int open_output(struct output *o)

@@ -95,7 +95,7 @@ static int get_strings(const struct context *c, const cJSON *value, struct strin
 
 static int set_flag(const struct context *c, const cJSON *value, uint32_t flag)
 {
-    int on;
+    int on = 0;
 
     if (get_bool(c, value, &on) < 0)
         return -1;
@@ -271,7 +271,7 @@ static int key_secret(const struct context *c, const cJSON *value)
 
 static int key_host_uds(const struct context *c, const cJSON *value)
 {
-    int on;
+    int on = 0;
 
     if (get_bool(c, value, &on) < 0)
         return -1;
@@ -316,7 +316,7 @@ static int key_zero_base(const struct context *c, const cJSON *value)
 
 static int key_start_address(const struct context *c, const cJSON *value)
 {
-    uint64_t address;
+    uint64_t address = 0;
     char *end;
 
     if (cJSON_IsString(value)) {

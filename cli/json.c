@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Comments become blanks before cJSON sees the text, so every byte keeps its place and cJSON's
- * position of an error is a line and a column of the file. What cJSON would take silently and the
- * file's author cannot have meant is refused first: NUL bytes, raw control characters in strings.
+ * Comments become blanks, so every byte keeps its place and an error has a line and a column of the
+ * file. The syntax is checked before cJSON reads the text: cJSON takes more than JSON, and says only
+ * roughly where it stopped.
  */
 #include "json.h"
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
+#include "json_syntax.h"
 
 struct scan {
     const char *name;
@@ -36,26 +37,12 @@ static void blank(struct scan *s, size_t from, size_t to)
             s->text[i] = ' ';
 }
 
-/* Past the string that starts at `at`. 0 after a message. */
+/* Past the string that starts at `at`; one that does not end is found later. */
 static size_t skip_string(const struct scan *s, size_t at)
 {
-    size_t start = at++;
-
-    for (; at < s->size && s->text[at] != '"'; at++) {
-        if ((unsigned char)s->text[at] < ' ')
-            break;
-        if (s->text[at] != '\\')
-            continue;
-        at++;
-        if (strncmp(s->text + at, "u0000", 5) == 0) {
-            (void)complain_at(s, at - 1, "a string cannot hold a NUL character");
-            return 0;
-        }
-    }
-    if (at < s->size && s->text[at] == '"')
-        return at + 1;
-    (void)complain_at(s, start, "this string does not end on its line");
-    return 0;
+    for (at++; at < s->size && s->text[at] != '"' && s->text[at] != '\n'; at++)
+        at += s->text[at] == '\\' && at + 1 < s->size;
+    return at < s->size ? at + 1 : at;
 }
 
 /* Past the comment that starts at `at`, blanked. 0 after a message. */
@@ -93,37 +80,12 @@ static int remove_comments(struct scan *s)
     return 0;
 }
 
-static const char *syntax_error(const struct scan *s, size_t at)
-{
-    size_t before = at;
-
-    while (before > 0 && strchr(" \t\r\n", s->text[before - 1]))
-        before--;
-    if (at >= s->size)
-        return "the file ends too early";
-    if (before > 0 && s->text[before - 1] == ',')
-        return strchr("}]", s->text[at]) ? "a comma before the closing bracket"
-                                         : "a value or a name in quotes is missing here";
-    if (s->text[at] == '"')
-        return "a comma or a colon is missing here";
-    return "not JSON from here on";
-}
-
-/* cJSON stops somewhere near an error: at white space before it, for one. */
-static size_t error_place(const struct scan *s, const char *end)
-{
-    size_t at = end ? (size_t)(end - s->text) : 0;
-
-    while (at < s->size && strchr(" \t\r\n", s->text[at]))
-        at++;
-    return at;
-}
-
 cJSON *json_parse(const char *name, const char *text, size_t size)
 {
     struct scan s = {.name = name, .size = size, .text = malloc(size + 1)};
-    const char *end = NULL;
     cJSON *json = NULL;
+    const char *why;
+    size_t at;
 
     if (!s.text) {
         (void)cli_no_memory();
@@ -132,12 +94,11 @@ cJSON *json_parse(const char *name, const char *text, size_t size)
     memcpy(s.text, text, size);
     s.text[size] = '\0';
     if (remove_comments(&s) == 0) {
-        json = cJSON_ParseWithLengthOpts(s.text, size + 1, &end, 1);
-        if (!json) {
-            size_t at = error_place(&s, end);
-
-            (void)complain_at(&s, at, syntax_error(&s, at));
-        }
+        why = json_syntax_error(s.text, &at);
+        if (why)
+            (void)complain_at(&s, at, why);
+        else if (!(json = cJSON_Parse(s.text)))
+            (void)cli_no_memory();
     }
     free(s.text);
     return json;

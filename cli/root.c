@@ -100,6 +100,6 @@ int root_open(const char *path, struct manifest_root *root, uint64_t *size)
         return cli_error("%s: a prepared archive, but damaged: prepare it again with 'adyton mkcpio'",
                          path);
     ret = fd;
-    fd = -1;
+    fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): AUTO_CLOSE reads it */
     return ret;
 }

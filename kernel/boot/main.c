@@ -195,7 +195,7 @@ _Noreturn void kernel_main(void)
     arch_init();
     err = mm_init(g_manifest->memory_size);
     if (err)
-        boot_fail("cannot start with this MemorySize:", NULL, err);
+        boot_fail("cannot start with this MemorySize", NULL, err);
     time_init();
     boot_phase(PHASE_MEMORY);
     thread_area()->task = task_create_first();
