@@ -15,6 +15,7 @@
  */
 #include <kernel/poll.h>
 #include <kernel/signal.h>
+#include <kernel/syscall.h>
 #include <kernel/target.h>
 #include <kernel/task.h>
 #include <kernel/time.h>
@@ -146,7 +147,7 @@ static void park(struct task *t, u64 deadline)
     }
     t->nvcsw++;
     cputime_block_begin();
-    target_park(fds, count, min(deadline, ktimer_next()));
+    target_park(fds, count, min(min(deadline, strace_block()), ktimer_next()));
     cputime_block_end();
     spread_hints(t, fds, count);
 }

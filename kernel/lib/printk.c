@@ -12,6 +12,8 @@
 
 enum log_level g_log_level = LOG_WARN;
 
+void (*g_panic_hook)(void); /* set at boot */
+
 static u32 g_panicking; /* atomic */
 
 void printk(enum log_level level, const char *fmt, ...)
@@ -40,7 +42,10 @@ void panic(const char *fmt, ...)
     vsnprintf(line + sizeof(prefix) - 1, sizeof(line) - sizeof(prefix) + 1, fmt, ap);
     va_end(ap);
     /* A panic on the way out of a panic goes straight to the end. */
-    if (!__atomic_exchange_n(&g_panicking, 1, __ATOMIC_ACQ_REL))
+    if (!__atomic_exchange_n(&g_panicking, 1, __ATOMIC_ACQ_REL)) {
+        if (g_panic_hook)
+            g_panic_hook();
         target_log(LOG_ERR, line, strlen(line));
+    }
     target_abort(line);
 }

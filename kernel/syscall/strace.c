@@ -2,13 +2,16 @@
 /*
  * --strace: one line a call, as strace(1) writes it. Arguments are printed before the call up to
  * the first that the call fills, the rest after it: a call may change or unmap what its arguments
- * point to. The line is built on the kernel stack and logged whole when the call ends.
+ * point to. The line is built on the kernel stack and logged whole when the call ends; one that
+ * waits for long, or in which the kernel panics, is logged unfinished.
  */
 #include <kernel/printk.h>
 #include <kernel/signal.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
+#include <kernel/task.h>
+#include <kernel/time.h>
 #include <stdarg.h>
 #include <syscalls.gen.h>
 
@@ -119,6 +122,8 @@ void strace_enter(struct trace *t, const struct regs *r)
         t->desc = &g_unknown;
     syscall_args(r, t->args);
     t->next = 0;
+    t->blocked = 0;
+    t->told = false;
     t->line.size = 0;
     if (t->desc->name)
         trace_puts(&t->line, t->desc->name);
@@ -129,16 +134,66 @@ void strace_enter(struct trace *t, const struct regs *r)
     if (t->desc->result == RESULT_NONE) {
         finish_line(t, "?");
         t->desc = NULL;
+        return;
     }
+    current->trace = t;
 }
 
 void strace_exit(struct trace *t, long result)
 {
     char text[RESULT_ROOM - 8];
 
+    current->trace = NULL;
     print_args(t, false, result);
     format_result(text, sizeof(text), t->desc, result);
     finish_line(t, text);
+}
+
+/* ---- Calls that do not end -------------------------------------------------------------------- */
+
+#define UNFINISHED    " <unfinished ...>"
+#define BLOCK_TELL_NS NSEC_PER_SEC
+
+static void tell_unfinished(struct trace *t)
+{
+    struct trace_line *l = &t->line;
+
+    memcpy(l->text + l->size, UNFINISHED, sizeof(UNFINISHED)); /* RESULT_ROOM is kept for it */
+    target_log(LOG_INFO, l->text, l->size + sizeof(UNFINISHED) - 1);
+    t->told = true;
+    l->size = 0;
+    trace_printf(l, "<... %s resumed>", t->desc->name ? t->desc->name : "syscall");
+}
+
+u64 strace_block(void)
+{
+    struct trace *t = current->trace;
+    u64 now;
+
+    if (!t || t->told)
+        return UINT64_MAX;
+    now = time_monotonic();
+    if (!t->blocked)
+        t->blocked = now;
+    if (now - t->blocked < BLOCK_TELL_NS)
+        return t->blocked + BLOCK_TELL_NS;
+    tell_unfinished(t);
+    return UINT64_MAX;
+}
+
+/* A panic's report names the call that led to it. */
+static void strace_panic(void)
+{
+    struct task *t = current_task();
+
+    if (t && t->trace && !t->trace->told)
+        tell_unfinished(t->trace);
+}
+
+void strace_start(void)
+{
+    g_panic_hook = strace_panic;
+    __atomic_fetch_or(&g_syscall_hooks, HOOK_STRACE, __ATOMIC_RELAXED);
 }
 
 /* ---- What happens between calls ------------------------------------------------------------- */

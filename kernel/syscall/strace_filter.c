@@ -90,6 +90,6 @@ int strace_enable(const char *list)
         }
         list = end ? end + 1 : NULL;
     }
-    __atomic_fetch_or(&g_syscall_hooks, HOOK_STRACE, __ATOMIC_RELAXED);
+    strace_start();
     return 0;
 }

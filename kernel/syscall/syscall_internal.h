@@ -45,10 +45,14 @@ struct trace {
     const struct syscall_desc *desc; /* NULL: not traced */
     u64 args[6];
     unsigned next; /* the first argument that is not printed yet */
+    u64 blocked;   /* when it first blocked, monotonic ns; 0: not yet */
+    bool told;     /* as unfinished */
     struct trace_line line;
 };
 void strace_enter(struct trace *t, const struct regs *r);
 void strace_exit(struct trace *t, long result);
+/* From now on calls are traced. */
+void strace_start(void);
 
 /* strace_filter.c */
 bool strace_wants(unsigned nr);

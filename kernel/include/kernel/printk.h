@@ -27,6 +27,9 @@ void printk(enum log_level level, const char *fmt, ...) __attribute__((format(pr
 /* Reports and stops the whole enclave; for broken invariants of our own, never for guest input. */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What panic() calls once before its report is logged: may log more. Set at boot; NULL: nothing. */
+extern void (*g_panic_hook)(void);
+
 /* "ENOENT" (NULL when there is no such number) and "No such file or directory", for a positive errno. */
 const char *errno_name(int err);
 const char *errno_text(int err);

@@ -26,6 +26,13 @@ int strace_enable(const char *list);
 void strace_signal(const siginfo_t *info);
 void strace_end(int wait_status);
 
+/*
+ * Before the current task blocks: a traced call that waits for long is shown as "<unfinished ...>" and
+ * later "<... resumed>", so that a program that hangs tells where. Returns when it wants to be asked
+ * again (monotonic ns), UINT64_MAX for not at all.
+ */
+u64 strace_block(void);
+
 /* --stats: from now on every call is counted and timed. Costs two readings of the TSC a call. */
 void syscall_stats_enable(void);
 

@@ -32,6 +32,7 @@ struct rlimit64_k {
 };
 
 struct mm;
+struct trace;
 struct files;
 struct path;
 
@@ -114,6 +115,7 @@ struct task {
     u64 fault_trapno, fault_error, fault_addr; /* the last fault's, for sigcontext; own thread only */
     void *xsave_buffer;                       /* one XSAVE image, 64-byte aligned; owned, own thread */
     struct restart_block restart;             /* own thread only */
+    struct trace *trace;                      /* --strace: the call in progress; own thread only */
 
     /* Blocking. */
     struct list waiters;                      /* waiter.task_link; own thread only */

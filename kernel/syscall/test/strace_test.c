@@ -13,7 +13,10 @@
 #include <linux/time_types.h>
 #include <linux/uio.h>
 #include <linux/utsname.h>
+#include <kernel/time.h>
 #include <null.h>
+
+#include "../syscall_internal.h"
 
 #include <stdarg.h>
 #include <cmocka.h>
@@ -222,13 +225,39 @@ static void test_filter(void **state)
     call(999, 0, 0, 0, 0, 0, 0);
     assert_int_equal(null_log_count(), 3);
     assert_int_equal(strace_enable("openat,nonsense"), -EINVAL);
-    assert_string_equal(null_log_last(), "--strace: there is no system call or class \"nonsense\"");
+    assert_string_equal(null_log_last(), "adyton: --strace: there is no system call or class \"nonsense\"");
     assert_int_equal(strace_enable("%nonsense"), -EINVAL);
+}
+
+/* A call in which the kernel panics, and one that waits. */
+static void test_unfinished(void **state)
+{
+    struct regs r = {.orig_rax = __NR_getpid};
+    struct trace t;
+    u64 later;
+
+    (void)state;
+    strace_enter(&t, &r);
+    assert_non_null(NULL_PANIC(panic("broken")));
+    assert_int_equal(null_log_count(), 2);
+    assert_true(t.told);
+    strace_exit(&t, 42);
+    line_is("<... getpid resumed>) = 42");
+    assert_int_equal(strace_block(), UINT64_MAX);
+    strace_enter(&t, &r);
+    later = strace_block();
+    assert_true(later > time_monotonic() && later != UINT64_MAX);
+    t.blocked = 1;
+    assert_int_equal(strace_block(), UINT64_MAX);
+    line_is("getpid( <unfinished ...>");
+    strace_exit(&t, 42);
+    line_is("<... getpid resumed>) = 42");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_unfinished, setup),
         cmocka_unit_test_setup(test_numbers_and_errors, setup),
         cmocka_unit_test_setup(test_column, setup),
         cmocka_unit_test_setup(test_paths_and_flags, setup),
