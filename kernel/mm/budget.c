@@ -218,12 +218,14 @@ void budget_resident(s64 pages)
 void mm_stats(struct mm_stats *out)
 {
     u64 committed = load(&g_committed), unused = unused_pages();
+    u64 kernel = load(&g_kernel), kernel_unused = min(kpage_free_count(), kernel);
+
     *out = (struct mm_stats){
         .limit_pages = g_limit,
         .used_pages = committed - unused,
         .used_peak = load(&g_peak),
         .free_pages = unused,
-        .kernel_pages = load(&g_kernel) - min(kpage_free_count(), load(&g_kernel)),
+        .kernel_pages = kernel - kernel_unused,
         .faults = mm_fault_count(),
         .commits = load(&g_commits),
     };

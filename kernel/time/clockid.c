@@ -16,6 +16,7 @@
 
 static int cpu_clock(clockid_t id, enum clock_kind *kind)
 {
+    /* cppcheck-suppress shiftNegativeLHS; uAPI: gcc and clang shift the sign in */
     pid_t pid = ~(id >> 3);
     bool thread = id & CPUCLOCK_PER_THREAD;
 

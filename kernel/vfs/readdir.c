@@ -119,7 +119,8 @@ static long getdents(int fd, void __user *out, unsigned size,
                      bool (*emit)(struct dir_context *, const char *, size_t, loff_t, ino_t,
                                   unsigned))
 {
-    struct getdents gd = {.ctx.emit = emit, .size = min((size_t)size, GETDENTS_BUF_MAX)};
+    size_t room = min((size_t)size, GETDENTS_BUF_MAX);
+    struct getdents gd = {.ctx.emit = emit, .size = room};
     struct file *f = fd_get(fd);
     long ret = -ENOTDIR;
 

@@ -23,8 +23,8 @@ static int xattr_permission(struct inode *inode, const char *name, bool write)
     if (has_prefix(name, "system."))
         return -EOPNOTSUPP; /* access control lists are not kept */
     if (has_prefix(name, "security."))
-        return write && !capable(CAP_SYS_ADMIN) && strcmp(name, "security.capability") ? -EPERM
-                                                                                       : 0;
+        return write && !capable(CAP_SYS_ADMIN) && strcmp(name, "security.capability") != 0 ? -EPERM
+                                                                                            : 0;
     if (has_prefix(name, "trusted."))
         return capable(CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
     if (!has_prefix(name, "user."))

@@ -28,7 +28,7 @@ void sgx_exit_hostcall(void);
 extern const u8 xstate_init[];
 
 /* boot.c: the first entry, on the first thread's kernel stack. */
-_Noreturn void sgx_boot(u64 host_thread, u64 boot_info, u64 tcs);
+_Noreturn void sgx_boot(u64 boot_info, u64 host_thread, u64 tcs);
 
 /* exception.c: stage one, at CSSA 1. */
 void sgx_exception_stage1(struct thread_area *area);

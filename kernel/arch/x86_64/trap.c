@@ -170,6 +170,7 @@ extern const struct exception_entry __ex_table_start[], __ex_table_end[];
 
 static bool fixup_exception(struct regs *r)
 {
+    /* cppcheck-suppress comparePointers; the linker puts both around one table */
     for (const struct exception_entry *e = __ex_table_start; e < __ex_table_end; e++) {
         if (e->fault == r->rip) {
             r->rip = e->fixup;

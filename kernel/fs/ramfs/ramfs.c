@@ -50,8 +50,10 @@ static int inode_fill(struct inode *inode, const char *target)
         return pagecache_create(inode);
     case S_IFLNK:
         inode->link = kstrdup(target);
-        inode->size = strlen(target);
-        return inode->link ? 0 : -ENOMEM;
+        if (!inode->link)
+            return -ENOMEM;
+        inode->size = strlen(inode->link);
+        return 0;
     }
     return 0;
 }

@@ -59,7 +59,7 @@ int ramfs_rename(struct inode *odir, const char *oname, size_t osize, struct ino
     struct ramfs_entry *to = target ? ramfs_find(ndir, nname, nsize) : NULL;
     int err;
 
-    if (!from || (target && !to))
+    if (!from || ((target || flags & RENAME_EXCHANGE) && !to))
         return -ENOENT;
     if (flags & RENAME_EXCHANGE)
         return exchange(odir, from, ndir, to);

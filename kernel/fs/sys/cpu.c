@@ -113,7 +113,7 @@ u32 sys_numbered(const char *prefix, const char *name, size_t size, u32 count)
     size_t skip = strlen(prefix);
     u32 n;
 
-    if (size <= skip || memcmp(name, prefix, skip) || !count ||
+    if (size <= skip || memcmp(name, prefix, skip) != 0 || !count ||
         !pseudo_number(name + skip, size - skip, count - 1, &n))
         return UINT32_MAX;
     return n;
