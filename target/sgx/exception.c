@@ -98,7 +98,7 @@ static void stage1_kernel(struct thread_area *area, struct sgx_gprsgx *g)
         area->interrupts++;
         if (area->task)
             task_set_work(area->task, WORK_INTERRUPT);
-        if (g->rip >= (uintptr_t)arch_ret_window_start && g->rip < (uintptr_t)arch_ret_window_end)
+        if (g->rip >= (uintptr_t)arch_ret_to_user && g->rip < (uintptr_t)arch_ret_window_end)
             resume_in_kernel(g, area, (uintptr_t)arch_ret_to_user,
                              area->kstack - sizeof(struct regs));
         return;

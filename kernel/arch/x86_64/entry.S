@@ -5,8 +5,8 @@
  * A rewritten syscall site jumps here through GS with RCX holding the address to return to; a fault
  * or an interrupt arrives from the target's exception handler with struct regs already built at the
  * top of the kernel stack. There is no privilege change: IRET is illegal in an enclave, so the way
- * back is a jump through the thread area, and the instructions between the last look at task->work
- * and that jump form a window which the exception handler restarts (arch_ret_window_*).
+ * back is a jump through the thread area, and the instructions from the last look at task->work to
+ * that jump form a window which the exception handler restarts (arch_ret_to_user, arch_ret_window_end).
  */
 #include <kernel/thread_area.h>
 
@@ -123,6 +123,8 @@ arch_trap_user_entry:
 
 /*
  * Back to the program. RSP = struct regs at the top of the kernel stack; nothing below it is needed.
+ * From here to arch_ret_window_end an interrupt restarts the whole: the look at the work included, so
+ * that no work is overlooked which comes right after it.
  */
         .globl  arch_ret_to_user
         .hidden arch_ret_to_user
@@ -130,9 +132,6 @@ arch_ret_to_user:
         mov     %gs:TA_TASK, %rax
         cmpl    $0, TASK_WORK(%rax)
         jne     9f
-        .globl  arch_ret_window_start
-        .hidden arch_ret_window_start
-arch_ret_window_start:
         mov     R_RIP(%rsp), %rax
         mov     %rax, %gs:TA_RET_RIP
         mov     R_R15(%rsp), %r15

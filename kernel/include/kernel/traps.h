@@ -35,7 +35,7 @@ void arch_syscall_entry(void);
 void arch_trap_user_entry(void);
 void arch_trap_kernel_entry(void);
 void arch_ret_to_user(void);
-extern const char arch_ret_window_start[], arch_ret_window_end[];
+extern const char arch_ret_window_end[];
 _Noreturn void arch_enter_user(struct regs *regs);
 
 /* trap.c: stage two, on the kernel stack; the program's vector registers are live. */
