@@ -38,7 +38,10 @@ static int full_path(const struct packer *p, const struct tree_entry *e, char pa
 
 static int cannot_write(const struct packer *p)
 {
-    return cli_error("cannot write the archive: %s", archive_error_string(p->to));
+    int err = archive_errno(p->to);
+
+    return cli_error("cannot write the archive: %s",
+                     err > 0 ? strerror(err) : archive_error_string(p->to));
 }
 
 static int copy_contents(const struct packer *p, const char *path, uint64_t size)
