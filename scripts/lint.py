@@ -3,12 +3,13 @@
 """
 Static checks; exits 1 when one finds something.
 
-  include edges    who may include whom (ARCHITECTURE.md)
+  edges            who may include whom (ARCHITECTURE.md)
+  form             licence lines, functions of 60 lines, C files of 700
   clang            thread-safety analysis and address spaces over everything inside the enclave
   clang-tidy       .clang-tidy's checks, over everything
   cppcheck         warnings and portability, over everything
 
-  lint.py [--build DIR] [--only TEXT] [edges|clang|tidy|cppcheck...]
+  lint.py [--build DIR] [--only TEXT] [edges|form|clang|tidy|cppcheck...]
 """
 import argparse
 import concurrent.futures
@@ -21,6 +22,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 UAPI = re.compile(r"^(linux|asm|asm-generic)/")
 FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdarg.h", "limits.h"}
+SOURCE_SUFFIXES = {".c", ".h", ".S", ".py", ".sh"}
+FUNCTION_MAX, FILE_MAX = 60, 700
 BUILD_FOLDERS = ("abi", "kernel", "target/sgx")  # with generated headers
 INSIDE = re.compile(r"^(kernel/|linux/|asm/|asm-generic/|bsd/sys/tree\.h$|Zydis/|Zycore/)")
 ABI = {p.name for p in (ROOT / "abi").glob("*.h")} | {
@@ -59,6 +62,37 @@ def check_edges(args):
                 hosted = "ADYTON_HOSTED" in p.read_text() and folder in ("kernel", "target")
                 if not (own or generated or libc or allowed(header) or hosted):
                     bad.append(f"{p.relative_to(ROOT)}:{n}: {folder}/ may not include {header}")
+    return bad
+
+
+def long_functions(lines):
+    """(line, length) of every C function that is too long."""
+    start = 0
+    for n, line in enumerate(lines, 1):
+        if line == "{":
+            start = n
+        elif line == "}" and start:
+            if n - start - 1 > FUNCTION_MAX:
+                yield start, n - start - 1
+            start = 0
+
+
+def check_form(args):
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files"], check=True, capture_output=True,
+                            text=True).stdout.split()
+    bad = []
+    for name in listed:
+        p = ROOT / name
+        if p.suffix not in SOURCE_SUFFIXES and p.name != "meson.build" or args.only not in name:
+            continue
+        lines = p.read_text().splitlines() if p.exists() else ["SPDX-License-Identifier"]
+        if not any("SPDX-License-Identifier" in line for line in lines[:3]):
+            bad.append(f"{name}:1: no licence line")
+        if p.suffix not in (".c", ".h"):
+            continue
+        if len(lines) > FILE_MAX:
+            bad.append(f"{name}:{len(lines)}: more than {FILE_MAX} lines")
+        bad += [f"{name}:{n}: a function of {length} lines" for n, length in long_functions(lines)]
     return bad
 
 
@@ -127,7 +161,7 @@ def check_cppcheck(args):
     return pool_run([[*command, *files]]) if files else []
 
 
-CHECKS = {"edges": check_edges, "clang": check_clang, "tidy": check_tidy, "cppcheck": check_cppcheck}
+CHECKS = {"edges": check_edges, "form": check_form, "clang": check_clang, "tidy": check_tidy, "cppcheck": check_cppcheck}
 
 
 def main():
