@@ -45,6 +45,14 @@ static ssize_t read_pages(void *ctx, void *buf, size_t size, u64 pos)
         u64 index = (pos + done) / PAGE_SIZE, offset = (pos + done) % PAGE_SIZE;
         size_t part = min(size - done, PAGE_SIZE - offset);
 
+        if (part == PAGE_SIZE) {
+            int err = pagecache_read_page(r->inode, index, (char *)buf + done);
+
+            if (err)
+                return err;
+            done += part;
+            continue;
+        }
         if (index != r->index) {
             int err = pagecache_read_page(r->inode, index, r->page);
 
