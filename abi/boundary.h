@@ -41,6 +41,18 @@ struct host_thread {
 };
 _Static_assert(sizeof(struct host_thread) == 4096 + HOSTCALL_DATA_SIZE, "layout");
 
+/* fd_stat's answer: fstat(2) of a standard descriptor. Hints; times are ns since the epoch. */
+struct host_stat {
+    uint64_t mode, nlink, uid, gid, rdev;
+    uint64_t size, blocks;
+    uint64_t atime, mtime, ctime;
+    uint64_t identity; /* equal for two descriptors of one file: made of st_dev and st_ino */
+};
+_Static_assert(sizeof(struct host_stat) == 88, "fd_stat's size in hostcalls.tbl");
+
+/* pwrite's `append`: as the description's own O_APPEND says, at the end, or at `offset` regardless. */
+enum host_append { HOST_APPEND_AS_OPENED, HOST_APPEND_YES, HOST_APPEND_NO };
+
 /* What the host tells at boot. Hints, but for addresses, which are range-checked. */
 struct boot_info {
     uint64_t magic;

@@ -3,7 +3,7 @@
  * Host calls on descriptors, and waiting.
  *
  * The enclave may name host descriptors 0, 1 and 2 only, and only those that were open when Adyton
- * started; the runtime's own lie above. Everything that may wait goes through host_syscall(), so that
+ * started; the runtime's own lie above. Everything that may wait for another process goes through host_syscall(), so that
  * a signal, the enclave's timer or a kick ends it with -EINTR, also when it came just before.
  */
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "fds.h"
 #include "hostcall_dispatch.h"
@@ -34,9 +35,25 @@ int64_t host_write(struct host_context *ctx, int32_t fd, uint64_t size, const vo
 }
 
 /* Who stands behind the descriptor, as the kernel's enum target_fd_kind counts. */
+static int64_t kind_of(int32_t fd, const struct stat *st)
+{
+    if (isatty(fd))
+        return 1;
+    switch (st->st_mode & S_IFMT) {
+    case S_IFIFO:
+        return 2;
+    case S_IFREG:
+    case S_IFBLK:
+        return 3;
+    case S_IFSOCK:
+        return 5;
+    }
+    return 4;
+}
+
 int64_t host_fd_kind(struct host_context *ctx, int32_t fd, uint64_t size, void *flags)
 {
-    uint64_t access = 0;
+    uint64_t told = 0;
     struct stat st;
     int mode;
 
@@ -46,13 +63,115 @@ int64_t host_fd_kind(struct host_context *ctx, int32_t fd, uint64_t size, void *
         return 0;
     mode = fcntl(fd, F_GETFL);
     if (mode >= 0)
-        access = (uint64_t)(mode & O_ACCMODE);
-    memcpy(flags, &access, sizeof(access));
-    if (isatty(fd))
-        return 1;
-    if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
-        return 2;
-    return S_ISREG(st.st_mode) ? 3 : 4;
+        told = (uint64_t)mode;
+    memcpy(flags, &told, sizeof(told));
+    return kind_of(fd, &st);
+}
+
+/* ---- Regular files: the offset is the description's, shared with whoever else has it ------------------- */
+
+static int64_t done(long ret)
+{
+    return ret < 0 ? -errno : ret;
+}
+
+static uint64_t stat_ns(const struct timespec *t)
+{
+    if (t->tv_sec < 0 || t->tv_sec > INT64_MAX / 1000000000 - 1)
+        return 0;
+    return (uint64_t)t->tv_sec * 1000000000U + (uint64_t)t->tv_nsec;
+}
+
+int64_t host_fd_stat(struct host_context *ctx, int32_t fd, uint64_t size, void *data)
+{
+    struct host_stat *out = data;
+    struct stat st;
+
+    (void)ctx;
+    memset(data, 0, size);
+    if (!fds_granted(fd))
+        return -EBADF;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    *out = (struct host_stat){.mode = st.st_mode,
+                              .nlink = st.st_nlink,
+                              .uid = st.st_uid,
+                              .gid = st.st_gid,
+                              .rdev = st.st_rdev,
+                              .size = (uint64_t)st.st_size,
+                              .blocks = (uint64_t)st.st_blocks,
+                              .atime = stat_ns(&st.st_atim),
+                              .mtime = stat_ns(&st.st_mtim),
+                              .ctime = stat_ns(&st.st_ctim),
+                              .identity = st.st_dev * 0x9e3779b97f4a7c15U ^ st.st_ino};
+    return 0;
+}
+
+int64_t host_seek(struct host_context *ctx, int32_t fd, int64_t offset, uint32_t whence)
+{
+    (void)ctx;
+    return fds_granted(fd) ? done(lseek(fd, offset, (int)whence)) : -EBADF;
+}
+
+int64_t host_pread(struct host_context *ctx, int32_t fd, int64_t offset, uint64_t size, void *buf)
+{
+    (void)ctx;
+    return fds_granted(fd) ? done(pread(fd, buf, size, offset)) : -EBADF;
+}
+
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20 /* Linux 6.9 */
+#endif
+
+/* The flag is needed only where the description would do otherwise; older kernels lack it. */
+static int append_flag(int32_t fd, uint32_t append)
+{
+    if (append == HOST_APPEND_YES)
+        return RWF_APPEND;
+    return append == HOST_APPEND_NO && (fcntl(fd, F_GETFL) & O_APPEND) ? RWF_NOAPPEND : 0;
+}
+
+int64_t host_pwrite(struct host_context *ctx, int32_t fd, int64_t offset, uint32_t append,
+                    uint64_t size, const void *buf)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)buf, .iov_len = size};
+
+    (void)ctx;
+    return fds_granted(fd) ? done(pwritev2(fd, &part, 1, offset, append_flag(fd, append))) : -EBADF;
+}
+
+int64_t host_truncate(struct host_context *ctx, int32_t fd, uint64_t length)
+{
+    (void)ctx;
+    return fds_granted(fd) ? done(ftruncate(fd, (off_t)length)) : -EBADF;
+}
+
+int64_t host_fallocate(struct host_context *ctx, int32_t fd, uint32_t mode, int64_t offset,
+                       int64_t length)
+{
+    (void)ctx;
+    return fds_granted(fd) ? done(fallocate(fd, (int)mode, offset, length)) : -EBADF;
+}
+
+int64_t host_sync(struct host_context *ctx, int32_t fd, uint32_t data_only)
+{
+    (void)ctx;
+    if (!fds_granted(fd))
+        return -EBADF;
+    return done(data_only ? fdatasync(fd) : fsync(fd));
+}
+
+int64_t host_set_append(struct host_context *ctx, int32_t fd, uint32_t on)
+{
+    int flags;
+
+    (void)ctx;
+    if (!fds_granted(fd))
+        return -EBADF;
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    return done(fcntl(fd, F_SETFL, on ? flags | O_APPEND : flags & ~O_APPEND));
 }
 
 /* ---- Waiting ------------------------------------------------------------------------------------------ */

@@ -7,8 +7,9 @@
  * with those ignored that were ignored when Adyton started (boot_info.ignored_signals). A program that
  * stops (Ctrl-Z and no handler) asks for the `stop` host call, and SIGCONT tells it of its end. SIGTTIN
  * and SIGTTOU strike this process when it uses a terminal in the background and keep their default
- * action: the whole process stops, enclave included. SIGPIPE is ignored: writes give EPIPE, and the
- * kernel inside raises the signal. Everything else keeps its default action.
+ * action: the whole process stops, enclave included. SIGPIPE and SIGXFSZ are
+ * ignored: writes give EPIPE and EFBIG, and the kernel inside raises the signals. Everything else keeps
+ * its default action.
  *
  * Where the signal strikes decides how the enclave gets to look:
  *  - inside: the handler sees the AEP (RAX = ERESUME) and turns the resume into an entry at CSSA 1;
@@ -35,7 +36,7 @@ static const int g_forwarded[] = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT, SIGUSR1,
 #define FORWARDED_COUNT (sizeof(g_forwarded) / sizeof(g_forwarded[0]))
 
 static struct sigaction g_old_forwarded[FORWARDED_COUNT];
-static struct sigaction g_old_kick, g_old_pipe;
+static struct sigaction g_old_kick, g_old_pipe, g_old_size;
 static __thread struct host_context *t_context;
 
 /* The signal that only interrupts: kicks, the enclave's timer, nudges. */
@@ -148,6 +149,8 @@ int signals_install(struct host_process *process)
     atomic_store(&g_host, process);
     ret = process->ops->sigaction(SIGPIPE, &ignore, &g_old_pipe);
     if (ret == 0)
+        ret = process->ops->sigaction(SIGXFSZ, &ignore, &g_old_size);
+    if (ret == 0)
         ret = install(process, kick_signal(), on_kick, &g_old_kick);
     for (size_t i = 0; i < FORWARDED_COUNT && ret == 0; i++)
         ret = install(process, g_forwarded[i], on_forwarded, &g_old_forwarded[i]);
@@ -160,6 +163,7 @@ void signals_remove(struct host_process *process)
         (void)process->ops->sigaction(g_forwarded[i], &g_old_forwarded[i], NULL);
     /* A late timer signal must not kill. */
     (void)process->ops->sigaction(SIGPIPE, &g_old_pipe, NULL);
+    (void)process->ops->sigaction(SIGXFSZ, &g_old_size, NULL);
     atomic_store(&g_host, NULL);
 }
 

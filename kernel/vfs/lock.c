@@ -273,9 +273,7 @@ static int flock_range(struct file *f, const struct flock *fl, struct lock *out)
     case SEEK_SET:
         break;
     case SEEK_CUR:
-        mutex_lock(&f->pos_lock);
-        start = f->pos;
-        mutex_unlock(&f->pos_lock);
+        start = file_tell(f);
         break;
     case SEEK_END:
         start = (loff_t)READ_ONCE(f->inode->size);

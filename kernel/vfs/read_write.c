@@ -375,6 +375,18 @@ loff_t file_seek_default(struct file *f, loff_t offset, int whence)
     return f->pos = offset;
 }
 
+loff_t file_tell(struct file *f)
+{
+    loff_t pos = READ_ONCE(f->pos);
+
+    if (likely(pos != FILE_POS_OUTSIDE))
+        return pos;
+    mutex_lock(&f->pos_lock);
+    pos = f->ops->seek(f, 0, SEEK_CUR);
+    mutex_unlock(&f->pos_lock);
+    return max(pos, (loff_t)0);
+}
+
 static loff_t file_seek(struct file *f, loff_t offset, int whence)
 {
     loff_t ret;

@@ -27,9 +27,6 @@ static inline bool file_writable(const struct file *f)
 ssize_t file_read_iter(struct file *f, struct iov_iter *to, loff_t *pos);
 ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos);
 
-/* lseek(2) for a file whose ops have no seek: by inode->size, no holes before the end. */
-loff_t file_seek_default(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock);
-
 /* One end of a copy inside the kernel: at *pos, or at the description's own offset when pos is NULL. */
 struct copy_end {
     struct file *file;

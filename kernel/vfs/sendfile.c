@@ -58,7 +58,10 @@ static void end_unread(struct copy_end *in, size_t size)
         *in->pos -= (loff_t)size;
     } else if (in->file->seekable) {
         mutex_lock(&in->file->pos_lock);
-        in->file->pos -= (loff_t)size;
+        if (in->file->pos == FILE_POS_OUTSIDE)
+            (void)in->file->ops->seek(in->file, -(loff_t)size, SEEK_CUR);
+        else
+            in->file->pos -= (loff_t)size;
         mutex_unlock(&in->file->pos_lock);
     }
 }
@@ -184,7 +187,7 @@ static int copy_file_range_span(struct file *in, loff_t ipos, struct file *out, 
 static long copy_file_range_at(struct file *in, loff_t __user *uin, struct file *out,
                                loff_t __user *uout, size_t size)
 {
-    loff_t ipos = READ_ONCE(in->pos), opos = READ_ONCE(out->pos);
+    loff_t ipos = file_tell(in), opos = file_tell(out);
     struct copy_end from = {.file = in, .pos = uin ? &ipos : NULL};
     struct copy_end to = {.file = out, .pos = uout ? &opos : NULL};
     int err = uin ? copy_offset_from_user(&ipos, uin) : 0;

@@ -201,6 +201,55 @@ enum target_fd_kind target_host_fd_kind(int fd, int *flags)
     return TARGET_FD_CLOSED;
 }
 
+int target_host_stat(int fd, struct target_stat *st)
+{
+    (void)fd, (void)st;
+    return -ENOSYS;
+}
+
+loff_t target_host_seek(int fd, loff_t offset, int whence)
+{
+    (void)fd, (void)offset, (void)whence;
+    return -ENOSYS;
+}
+
+ssize_t target_host_pread(int fd, void *buf, size_t size, loff_t offset)
+{
+    (void)fd, (void)buf, (void)size, (void)offset;
+    return -ENOSYS;
+}
+
+ssize_t target_host_pwrite(int fd, const void *buf, size_t size, loff_t offset,
+                           enum target_append append)
+{
+    (void)fd, (void)buf, (void)size, (void)offset, (void)append;
+    return -ENOSYS;
+}
+
+int target_host_truncate(int fd, u64 size)
+{
+    (void)fd, (void)size;
+    return -ENOSYS;
+}
+
+int target_host_fallocate(int fd, int mode, loff_t offset, loff_t size)
+{
+    (void)fd, (void)mode, (void)offset, (void)size;
+    return -ENOSYS;
+}
+
+int target_host_sync(int fd, bool data_only)
+{
+    (void)fd, (void)data_only;
+    return -ENOSYS;
+}
+
+int target_host_set_append(int fd, bool on)
+{
+    (void)fd, (void)on;
+    return -ENOSYS;
+}
+
 int target_host_ioctl(int fd, unsigned request, void *arg, size_t size)
 {
     (void)fd, (void)request, (void)arg, (void)size;

@@ -161,6 +161,75 @@ enum target_fd_kind target_host_fd_kind(int fd, int *flags)
     return kind < 0 ? TARGET_FD_CLOSED : (enum target_fd_kind)kind;
 }
 
+/* What could index or overflow something later is refused, the rest cut to what a field holds. */
+static bool stat_ok(const struct host_stat *h)
+{
+    return h->size <= 1UL << 62 && h->blocks <= 1UL << 53 && h->atime <= INT64_MAX &&
+           h->mtime <= INT64_MAX && h->ctime <= INT64_MAX && h->rdev <= UINT32_MAX;
+}
+
+int target_host_stat(int fd, struct target_stat *st)
+{
+    struct host_stat h;
+    int err = (int)hostcall_fd_stat(fd, sizeof(h), &h);
+
+    if (err)
+        return err;
+    if (!stat_ok(&h))
+        return -EIO;
+    *st = (struct target_stat){.mode = (mode_t)(h.mode & 0177777),
+                               .nlink = (u32)h.nlink,
+                               .uid = (uid_t)h.uid,
+                               .gid = (gid_t)h.gid,
+                               .rdev = (dev_t)h.rdev,
+                               .size = h.size,
+                               .blocks = h.blocks,
+                               .atime = h.atime,
+                               .mtime = h.mtime,
+                               .ctime = h.ctime,
+                               .identity = h.identity};
+    return 0;
+}
+
+loff_t target_host_seek(int fd, loff_t offset, int whence)
+{
+    return hostcall_seek(fd, offset, (u32)whence);
+}
+
+ssize_t target_host_pread(int fd, void *buf, size_t size, loff_t offset)
+{
+    return hostcall_pread(fd, offset, min(size, HOST_IO_MAX), buf);
+}
+
+_Static_assert((int)TARGET_APPEND_YES == HOST_APPEND_YES && (int)TARGET_APPEND_NO == HOST_APPEND_NO,
+               "passed on as they are");
+
+ssize_t target_host_pwrite(int fd, const void *buf, size_t size, loff_t offset,
+                           enum target_append append)
+{
+    return hostcall_pwrite(fd, offset, append, min(size, HOST_IO_MAX), buf);
+}
+
+int target_host_truncate(int fd, u64 size)
+{
+    return (int)hostcall_truncate(fd, size);
+}
+
+int target_host_fallocate(int fd, int mode, loff_t offset, loff_t size)
+{
+    return (int)hostcall_fallocate(fd, (u32)mode, offset, size);
+}
+
+int target_host_sync(int fd, bool data_only)
+{
+    return (int)hostcall_sync(fd, data_only);
+}
+
+int target_host_set_append(int fd, bool on)
+{
+    return (int)hostcall_set_append(fd, on);
+}
+
 int target_host_ioctl(int fd, unsigned request, void *arg, size_t size)
 {
     return (int)hostcall_ioctl(fd, request, size, arg);

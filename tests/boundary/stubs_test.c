@@ -33,7 +33,8 @@ static const struct {
     STUB(log),   STUB(read),   STUB(write), STUB(poll),         STUB(fd_kind),  STUB(ioctl),
     STUB(clock), STUB(cpuid),  STUB(park),  STUB(unpark),       STUB(kick),     STUB(timer),
     STUB(yield), STUB(stats),  STUB(stop),  STUB(mem_restrict), STUB(mem_type), STUB(mem_remove),
-    STUB(signals), STUB(debug_map),
+    STUB(signals), STUB(debug_map), STUB(fd_stat), STUB(seek), STUB(pread), STUB(pwrite),
+    STUB(truncate), STUB(fallocate), STUB(sync), STUB(set_append),
 #undef STUB
 };
 #define STUB_COUNT (sizeof(g_stubs) / sizeof(g_stubs[0]))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's descriptors 0, 1 and 2 as streams: terminal, pipe, file, or whatever else is there.
+ * The host's descriptors 0, 1 and 2 as streams: terminal, pipe, or whatever else is there. Regular
+ * files are hostfile.c's.
  *
  * The host's descriptors stay blocking or not as they are outside; O_NONBLOCK is a matter of the
  * description inside. A read asks for readiness first and waits on the queue, where signals reach
  * it; a blocking write goes out at once, one host call for up to HOST_IO_SIZE bytes. The host's
  * word on readiness is a hint: a lie costs a blocked host call or a turn of a loop.
  *
- * Locking: struct console is constant after console_probe(), except its queue, which has its own
+ * Locking: struct console is constant after console_install(), except its queue, which has its own
  * lock.
  */
 #include <kernel/alloc.h>
@@ -25,7 +26,6 @@
 
 #include "dev.h"
 
-#define HOST_IO_SIZE  65536u /* most bytes of one host call */
 #define NONBLOCK_SIZE 4096u  /* PIPE_BUF: what a pipe that polls writable takes without waiting */
 
 static struct console g_consoles[CONSOLE_COUNT];
@@ -42,8 +42,10 @@ void console_probe(void)
     }
 }
 
-static bool mode_serves(int have, int want)
+static bool console_serves(const struct console *c, unsigned flags)
 {
+    int have = c->flags & O_ACCMODE, want = (int)flags & O_ACCMODE;
+
     return have == O_RDWR || have == want;
 }
 
@@ -56,12 +58,21 @@ struct console *console_terminal(int flags)
 
         if (c->kind != TARGET_FD_TTY)
             continue;
-        if (mode_serves(c->flags & O_ACCMODE, flags & O_ACCMODE))
+        if (console_serves(c, (unsigned)flags))
             return c;
         if (!any)
             any = c;
     }
     return any;
+}
+
+struct console *console_find(const struct inode *inode, unsigned flags)
+{
+    for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
+        if (g_consoles[fd].inode == inode && console_serves(&g_consoles[fd], flags))
+            return &g_consoles[fd];
+    }
+    return NULL;
 }
 
 /* ---- Readiness ------------------------------------------------------------------------------ */
@@ -70,8 +81,6 @@ unsigned console_ready(const struct console *c, unsigned events)
 {
     int ready;
 
-    if (c->kind == TARGET_FD_FILE)
-        return events;
     ready = target_host_poll(c->fd, events);
     if (ready < 0)
         return POLLERR;
@@ -120,8 +129,6 @@ static int read_wait(struct console *c, bool nonblock)
     u64 deadline = DEADLINE_NONE;
     int err;
 
-    if (c->kind == TARGET_FD_FILE)
-        return 0;
     if (nonblock)
         return console_ready(c, POLLIN) ? 0 : -EAGAIN;
     if (c->kind == TARGET_FD_TTY)
@@ -178,7 +185,7 @@ static ssize_t write_once(struct console *c, bool nonblock, const void *buf, siz
 {
     ssize_t n;
 
-    if (nonblock && c->kind != TARGET_FD_FILE) {
+    if (nonblock) {
         if (!console_ready(c, POLLOUT))
             return -EAGAIN;
         size = min(size, (size_t)NONBLOCK_SIZE);
@@ -258,7 +265,7 @@ const struct file_ops console_ops = {
 
 /* ---- The first process' descriptors --------------------------------------------------------- */
 
-static mode_t console_mode(enum target_fd_kind kind)
+static mode_t kind_mode(enum target_fd_kind kind, mode_t told)
 {
     switch (kind) {
     case TARGET_FD_TTY:
@@ -266,39 +273,107 @@ static mode_t console_mode(enum target_fd_kind kind)
     case TARGET_FD_PIPE:
         return S_IFIFO | 0600;
     case TARGET_FD_FILE:
-        return S_IFREG | 0600;
+        return (S_ISBLK(told) ? S_IFBLK : S_IFREG) | 0600;
     case TARGET_FD_OTHER:
+    case TARGET_FD_SOCKET:
     case TARGET_FD_CLOSED:
         break;
     }
     return S_IFCHR | 0666;
 }
 
+void console_set_attr(struct inode *inode, const struct console *c, const struct target_stat *st)
+{
+    inode->mode = (kind_mode(c->kind, st->mode) & S_IFMT) | (st->mode & 07777);
+    inode->uid = st->uid;
+    inode->gid = st->gid;
+    inode->nlink = st->nlink;
+    inode->size = st->size;
+    inode->blocks = st->blocks;
+    inode->atime = st->atime;
+    inode->mtime = st->mtime;
+    inode->ctime = st->ctime;
+    if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
+        inode->rdev = st->rdev;
+}
+
 /* Opened again through /proc/self/fd/N or /dev/stdout: another description of the same stream. */
 static int console_reopen(struct inode *inode, struct file *f)
 {
-    f->private = inode->private;
-    return 0;
+    f->private = console_find(inode, f->flags);
+    return f->private ? 0 : -EACCES;
 }
 
 static const struct inode_ops g_console_inode_ops = {.open = console_reopen};
 
-/* A stream without a name in any directory. */
-static struct file *open_anon(struct console *c, int flags)
+static const struct inode_ops *console_inode_ops(const struct console *c)
 {
-    static const char *const names[] = {"host:[0]", "host:[1]", "host:[2]"};
-    struct file *f = file_create_anon(names[c->fd], &console_ops, c, flags);
-    bool tty = c->kind == TARGET_FD_TTY;
+    return c->kind == TARGET_FD_FILE ? &hostfile_inode_ops : &g_console_inode_ops;
+}
+
+/* An inode without a name in any directory, and the descriptor's file. */
+static struct file *create_anon(struct console *c, const char *name, int flags)
+{
+    bool regular = c->kind == TARGET_FD_FILE;
+    struct file *f = file_create_anon(name, regular ? &hostfile_ops : &console_ops, c, flags);
+    struct inode *inode;
 
     if (IS_ERR(f))
         return f;
-    f->inode->mode = console_mode(c->kind);
-    f->inode->ops = &g_console_inode_ops;
-    f->inode->private = c;
-    if (S_ISCHR(f->inode->mode))
-        f->inode->rdev = tty ? dev_make(DEV_PTS_MAJOR, 0) : dev_make(DEV_MEM_MAJOR, 3);
-    if (S_ISFIFO(f->inode->mode))
+    inode = f->inode;
+    inode->mode = kind_mode(c->kind, 0);
+    inode->ops = console_inode_ops(c);
+    inode->private = c;
+    if (regular)
+        inode->flags &= ~INODE_STREAM;
+    return f;
+}
+
+/* A second descriptor of the same file of the host: a file of its own over the same inode. */
+static struct file *create_peer(struct console *c, const struct console *first, const char *name,
+                                int flags)
+{
+    struct file *f;
+
+    inode_get(first->inode);
+    f = file_create_on(first->inode, name, flags);
+    if (!IS_ERR(f))
+        f->private = c;
+    return f;
+}
+
+static struct console *same_file(const struct console *c)
+{
+    for (int fd = 0; fd < c->fd; fd++) {
+        struct console *other = &g_consoles[fd];
+
+        if (other->inode && other->kind == TARGET_FD_FILE && other->identity == c->identity)
+            return other;
+    }
+    return NULL;
+}
+
+static struct file *open_anon(struct console *c, int flags)
+{
+    static const char *const names[] = {"host:[0]", "host:[1]", "host:[2]"};
+    struct target_stat st = {.identity = 0};
+    bool known = !target_host_stat(c->fd, &st);
+    struct console *first;
+    struct file *f;
+
+    c->identity = st.identity;
+    first = known && c->kind == TARGET_FD_FILE ? same_file(c) : NULL;
+    f = first ? create_peer(c, first, names[c->fd], flags) : create_anon(c, names[c->fd], flags);
+    if (IS_ERR(f))
+        return f;
+    if (known)
+        console_set_attr(f->inode, c, &st);
+    if (c->kind == TARGET_FD_PIPE)
         file_name_anon(f, "pipe");
+    if (c->kind == TARGET_FD_FILE)
+        hostfile_adopt(f);
+    inode_get(f->inode); /* for good: what is opened again finds its console by it */
+    c->inode = f->inode;
     return f;
 }
 
@@ -307,6 +382,8 @@ static struct file *console_open(struct console *c)
     int flags = c->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
     struct file *f;
 
+    if (c->kind == TARGET_FD_FILE)
+        flags |= c->flags & (O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME);
     if (c->kind != TARGET_FD_PIPE)
         flags |= O_LARGEFILE;
     if (c->kind != TARGET_FD_TTY)

@@ -21,18 +21,26 @@ int mem_open(unsigned minor, struct file *f);
 /* ---- console.c: a host descriptor as a stream ----------------------------------------------- */
 
 #define CONSOLE_COUNT 3
+#define HOST_IO_SIZE  65536u /* most bytes of one host call */
 
 struct console {
     int fd;                   /* of the host: 0, 1 or 2; constant, as are kind and flags */
     enum target_fd_kind kind;
     int flags;                /* O_ACCMODE, O_APPEND, O_NONBLOCK as the host opened it */
     struct waitqueue wq;      /* woken by the host's readiness */
+    u64 identity;             /* kind FILE: equal for two descriptors of one file */
+    struct inode *inode;      /* of the descriptor's file, referenced; NULL for the terminal */
 };
 
 /* Asks the host once what stands behind 0, 1 and 2. */
 void console_probe(void);
 /* The descriptor that serves the terminal for an open with these flags, or NULL without one. */
 struct console *console_terminal(int flags);
+
+/* The descriptor that serves an open of `inode` with these flags, or NULL. */
+struct console *console_find(const struct inode *inode, unsigned flags);
+/* Takes over what the host says of the descriptor, but for its type. inode->lock held, or nobody sees it. */
+void console_set_attr(struct inode *inode, const struct console *c, const struct target_stat *st);
 
 /* file->private is a struct console. */
 extern const struct file_ops console_ops;
@@ -44,6 +52,14 @@ extern const struct file_ops console_ops;
 int console_wait(struct console *c, unsigned events, u64 deadline);
 /* What of `events` the host says is true now, with POLLERR and POLLHUP. */
 unsigned console_ready(const struct console *c, unsigned events);
+
+/* ---- hostfile.c: a regular file or a block device of the host ------------------------------- */
+
+/* file->private is a struct console. */
+extern const struct file_ops hostfile_ops;
+extern const struct inode_ops hostfile_inode_ops;
+/* The file is the host's description itself, with the host's offset. Nobody sees it yet. */
+void hostfile_adopt(struct file *f);
 
 /* ---- tty.c: what makes a stream a terminal -------------------------------------------------- */
 

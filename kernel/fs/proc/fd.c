@@ -230,7 +230,7 @@ static int fdinfo_text(struct seq *s, const struct pseudo_node *node)
     if (!f)
         return -ENOENT;
     flags = f->flags | (fd_cloexec(node) ? O_CLOEXEC : 0);
-    seq_printf(s, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", (long long)READ_ONCE(f->pos),
+    seq_printf(s, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", (long long)file_tell(f),
                flags, f->path.mnt->id, (unsigned long)f->inode->ino);
     fdinfo_extra(s, f);
     file_put(f);

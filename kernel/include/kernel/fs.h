@@ -233,6 +233,12 @@ struct file_ops {
     ssize_t (*fdinfo)(struct file *f, char *buf, size_t size);
 };
 
+/*
+ * As file->pos, and as the *pos of its reads and writes: the offset is kept by whom the ops speak for
+ * (a regular file of the host). Such files have ops->seek, which leaves file->pos alone.
+ */
+#define FILE_POS_OUTSIDE ((loff_t)-1)
+
 /* An open file description. */
 struct file {
     ref_t ref;
@@ -284,6 +290,13 @@ struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags);
 /* Reads into / writes from kernel memory at `pos` without moving the file's offset. */
 ssize_t file_pread(struct file *f, void *buf, size_t size, loff_t pos);
 ssize_t file_pwrite(struct file *f, const void *buf, size_t size, loff_t pos);
+
+/*
+ * The description's offset, wherever it is kept; 0 when that cannot be told. Takes pos_lock where
+ * that is outside. */
+loff_t file_tell(struct file *f);
+/* lseek(2) by inode->size, without holes before the end: for files whose ops have no seek. */
+loff_t file_seek_default(struct file *f, loff_t offset, int whence) REQUIRES(&f->pos_lock);
 
 /* The absolute path of `p` below the current root, as d_path: into buf, returns a pointer in it. */
 char *path_name(const struct path *p, char *buf, size_t size);

@@ -91,9 +91,52 @@ ssize_t target_host_write(int fd, const void *buf, size_t size);
 /* poll(2) with no timeout: the current readiness (hint) of one descriptor. */
 int target_host_poll(int fd, unsigned events);
 
-enum target_fd_kind { TARGET_FD_CLOSED, TARGET_FD_TTY, TARGET_FD_PIPE, TARGET_FD_FILE, TARGET_FD_OTHER };
-/* What stands behind host descriptor 0, 1 or 2; its open(2) access mode in *flags. */
+enum target_fd_kind {
+    TARGET_FD_CLOSED,
+    TARGET_FD_TTY,
+    TARGET_FD_PIPE,
+    TARGET_FD_FILE, /* regular, or a block device */
+    TARGET_FD_OTHER,
+    TARGET_FD_SOCKET,
+};
+/* What stands behind host descriptor 0, 1 or 2; its open(2) access mode and status flags in *flags. */
 enum target_fd_kind target_host_fd_kind(int fd, int *flags);
+
+/* fstat(2) of host descriptor 0, 1 or 2: hints. Times are ns since the epoch. */
+struct target_stat {
+    mode_t mode;
+    u32 nlink;
+    uid_t uid;
+    gid_t gid;
+    dev_t rdev;
+    u64 size, blocks; /* at most 2^62 and 2^53 */
+    u64 atime, mtime, ctime;
+    u64 identity;     /* equal for descriptors of one file */
+};
+/* 0, or -EIO when the host's answer cannot be, or the host's errno; *st is then untouched. */
+int target_host_stat(int fd, struct target_stat *st);
+
+/*
+ * A host descriptor 0, 1 or 2 of kind FILE; its offset is the host's, shared with all who have the
+ * description there. The errors are those of the system calls named.
+ */
+/* lseek(2), up to 2^62. */
+loff_t target_host_seek(int fd, loff_t offset, int whence);
+/* pread(2), at most 64 KiB. `offset` is not negative. */
+ssize_t target_host_pread(int fd, void *buf, size_t size, loff_t offset);
+/* pwritev2(2), at most 64 KiB. `offset` -1: at the description's offset, which moves. */
+enum target_append {
+    TARGET_APPEND_AS_OPENED, /* at the end if the description has O_APPEND */
+    TARGET_APPEND_YES,       /* RWF_APPEND */
+    TARGET_APPEND_NO,        /* RWF_NOAPPEND; -EOPNOTSUPP where the host needs it and has it not */
+};
+ssize_t target_host_pwrite(int fd, const void *buf, size_t size, loff_t offset,
+                           enum target_append append);
+/* ftruncate(2), fallocate(2), fsync(2) or fdatasync(2), F_SETFL of O_APPEND alone. */
+int target_host_truncate(int fd, u64 size);
+int target_host_fallocate(int fd, int mode, loff_t offset, loff_t size);
+int target_host_sync(int fd, bool data_only);
+int target_host_set_append(int fd, bool on);
 
 /*
  * Terminal requests on a host descriptor: the uAPI's TCGETS, TCSETS*, TIOCGWINSZ, TIOCSWINSZ,

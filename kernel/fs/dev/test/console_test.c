@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The console over a host that the test plays: one host call a write, waiting for input with
- * signals, O_NONBLOCK inside only, broken pipes, a raw terminal's reads, requests, job control.
+ * signals, O_NONBLOCK inside only, broken pipes, a raw terminal's reads, requests, job control, and
+ * what stands behind descriptors. Regular files: hostfile_test.c.
  */
 #include <kernel/files.h>
 #include <kernel/poll.h>
@@ -34,7 +35,23 @@ static struct {
     int ready_after;      /* blocks until input is there; -1: never */
     bool interrupt;       /* a signal comes instead */
     struct termios termios;
+    struct target_stat stat;
 } g_host;
+
+const struct file_ops hostfile_ops;
+const struct inode_ops hostfile_inode_ops;
+
+void hostfile_adopt(struct file *f)
+{
+    f->pos = FILE_POS_OUTSIDE;
+}
+
+int target_host_stat(int fd, struct target_stat *st)
+{
+    *st = g_host.stat;
+    st->identity += (u64)fd % 2; /* 0 and 2 are one file */
+    return g_host.stat.mode ? 0 : -EIO;
+}
 
 enum target_fd_kind target_host_fd_kind(int fd, int *flags)
 {
@@ -159,6 +176,18 @@ void file_name_anon(struct file *f, const char *kind)
     f->path.dentry->name = kind;
 }
 
+struct file *file_create_on(struct inode *inode, const char *name, int flags)
+{
+    struct file *f = file_create_anon(name, inode->fops, NULL, flags);
+
+    f->inode = inode;
+    return f;
+}
+
+void inode_get(struct inode *i)
+{
+}
+
 struct file *file_open_at(int dfd, const char *name, int flags, mode_t mode)
 {
     struct file *f = &g_files[g_created];
@@ -199,7 +228,9 @@ static long do_ioctl(int fd, unsigned cmd, void *arg)
     return g_fds[fd]->ops->ioctl(g_fds[fd], cmd, (unsigned long)arg);
 }
 
-static void start(enum target_fd_kind in, enum target_fd_kind out)
+/* Descriptor 2 is like 1 where the host tells attributes, and closed otherwise. */
+static void start_told(enum target_fd_kind in, enum target_fd_kind out,
+                       const struct target_stat *told)
 {
     memset(&g_host, 0, sizeof(g_host));
     memset(g_fds, 0, sizeof(g_fds));
@@ -213,8 +244,18 @@ static void start(enum target_fd_kind in, enum target_fd_kind out)
     g_host.flags[0] = in == TARGET_FD_TTY ? O_RDWR : O_RDONLY;
     g_host.flags[1] = out == TARGET_FD_TTY ? O_RDWR : O_WRONLY;
     g_host.termios.c_lflag = ICANON;
+    if (told) {
+        g_host.stat = *told;
+        g_host.kind[2] = out;
+        g_host.flags[2] = g_host.flags[1];
+    }
     console_probe();
     assert_int_equal(console_install(), 0);
+}
+
+static void start(enum target_fd_kind in, enum target_fd_kind out)
+{
+    start_told(in, out, NULL);
 }
 
 /* ---- Tests ---------------------------------------------------------------------------------- */
@@ -229,10 +270,32 @@ static void test_kinds(void **state)
     assert_int_equal(g_fds[1]->flags, O_WRONLY);
     start(TARGET_FD_FILE, TARGET_FD_OTHER);
     assert_int_equal(g_fds[0]->inode->mode, S_IFREG | 0600);
+    assert_ptr_equal(g_fds[0]->ops, &hostfile_ops);
+    assert_int_equal(g_fds[0]->pos, FILE_POS_OUTSIDE);
     assert_true(S_ISCHR(g_fds[1]->inode->mode));
     start(TARGET_FD_TTY, TARGET_FD_TTY);
     assert_int_equal(((struct console *)g_fds[0]->private)->fd, 0);
     assert_int_equal(((struct console *)g_fds[1]->private)->fd, 1);
+}
+
+/* The host's word on type counts only where the kind leaves it open. */
+static void test_attributes(void **state)
+{
+    start_told(TARGET_FD_FILE, TARGET_FD_FILE,
+               &(struct target_stat){.mode = S_IFDIR | 04751, .size = 12, .uid = 7, .rdev = 9});
+    assert_int_equal(g_fds[0]->inode->mode, S_IFREG | 04751);
+    assert_int_equal(g_fds[0]->inode->size, 12);
+    assert_int_equal(g_fds[0]->inode->uid, 7);
+    assert_int_equal(g_fds[0]->inode->rdev, 0);
+    assert_ptr_not_equal(g_fds[0]->inode, g_fds[1]->inode);
+    assert_ptr_equal(g_fds[0]->inode, g_fds[2]->inode);
+    assert_int_equal(((struct console *)g_fds[2]->private)->fd, 2);
+    assert_ptr_equal(console_find(g_fds[0]->inode, O_WRONLY), g_fds[2]->private);
+    assert_ptr_equal(console_find(g_fds[0]->inode, O_RDONLY), g_fds[0]->private);
+    assert_null(console_find(g_fds[1]->inode, O_RDWR));
+    start_told(TARGET_FD_FILE, TARGET_FD_FILE, &(struct target_stat){.mode = S_IFBLK, .rdev = 9});
+    assert_int_equal(g_fds[0]->inode->mode, S_IFBLK);
+    assert_int_equal(g_fds[0]->inode->rdev, 9);
 }
 
 static void test_one_host_call(void **state)
@@ -363,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_write_errors), cmocka_unit_test(test_nonblocking_write_is_small),
         cmocka_unit_test(test_read_waits),   cmocka_unit_test(test_raw_terminal),
         cmocka_unit_test(test_requests),     cmocka_unit_test(test_job_control),
+        cmocka_unit_test(test_attributes),
     };
 
     return cmocka_run_group_tests_name("console", tests, NULL, NULL);
