@@ -274,8 +274,9 @@ static mode_t kind_mode(enum target_fd_kind kind, mode_t told)
         return S_IFIFO | 0600;
     case TARGET_FD_FILE:
         return (S_ISBLK(told) ? S_IFBLK : S_IFREG) | 0600;
-    case TARGET_FD_OTHER:
     case TARGET_FD_SOCKET:
+        return S_IFSOCK | 0777;
+    case TARGET_FD_OTHER:
     case TARGET_FD_CLOSED:
         break;
     }
@@ -368,12 +369,42 @@ static struct file *open_anon(struct console *c, int flags)
         return f;
     if (known)
         console_set_attr(f->inode, c, &st);
-    if (c->kind == TARGET_FD_PIPE)
-        file_name_anon(f, "pipe");
+    if (c->kind == TARGET_FD_PIPE || c->kind == TARGET_FD_SOCKET)
+        file_name_anon(f, c->kind == TARGET_FD_PIPE ? "pipe" : "socket");
     if (c->kind == TARGET_FD_FILE)
         hostfile_adopt(f);
     inode_get(f->inode); /* for good: what is opened again finds its console by it */
     c->inode = f->inode;
+    return f;
+}
+
+/*
+ * Our own device of the same number, for those that are everywhere the same (null, zero, full, random,
+ * urandom): the host need not be asked, nor its randomness used. NULL: not one of these.
+ */
+static struct file *open_device(const struct console *c, int flags)
+{
+    struct target_stat st;
+    const char *name;
+    struct file *f;
+
+    if (c->kind != TARGET_FD_OTHER || target_host_stat(c->fd, &st) || !S_ISCHR(st.mode))
+        return NULL;
+    name = mem_path(st.rdev);
+    f = name ? file_open(name, flags, 0) : NULL;
+    return IS_ERR(f) ? NULL : f;
+}
+
+static struct file *open_terminal(struct console *c, int flags)
+{
+    struct file *f;
+
+    if (c->kind != TARGET_FD_TTY)
+        return NULL;
+    f = file_open("/dev/pts/0", flags | O_NOCTTY, 0);
+    if (IS_ERR(f))
+        return NULL;
+    f->private = c;
     return f;
 }
 
@@ -384,15 +415,12 @@ static struct file *console_open(struct console *c)
 
     if (c->kind == TARGET_FD_FILE)
         flags |= c->flags & (O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME);
-    if (c->kind != TARGET_FD_PIPE)
+    if (c->kind != TARGET_FD_PIPE && c->kind != TARGET_FD_SOCKET)
         flags |= O_LARGEFILE;
-    if (c->kind != TARGET_FD_TTY)
-        return open_anon(c, flags);
-    f = file_open("/dev/pts/0", flags | O_NOCTTY, 0);
-    if (IS_ERR(f))
-        return open_anon(c, flags);
-    f->private = c;
-    return f;
+    f = open_terminal(c, flags);
+    if (!f)
+        f = open_device(c, flags);
+    return f ? f : open_anon(c, flags);
 }
 
 int console_install(void)

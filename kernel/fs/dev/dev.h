@@ -18,6 +18,9 @@
 /* mem.c: null, zero, full, random, urandom by minor number. -ENXIO for others. */
 int mem_open(unsigned minor, struct file *f);
 
+/* The usual path of such a device by its number, or NULL. */
+const char *mem_path(dev_t rdev);
+
 /* ---- console.c: a host descriptor as a stream ----------------------------------------------- */
 
 #define CONSOLE_COUNT 3

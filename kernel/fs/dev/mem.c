@@ -132,19 +132,30 @@ static const struct file_ops g_urandom_ops = {
     .ioctl = random_ioctl,
 };
 
+static const struct {
+    unsigned minor;
+    const char *path;
+    const struct file_ops *ops;
+} g_devices[] = {
+    {MINOR_NULL, "/dev/null", &g_null_ops},       {MINOR_ZERO, "/dev/zero", &g_zero_ops},
+    {MINOR_FULL, "/dev/full", &g_full_ops},       {MINOR_RANDOM, "/dev/random", &g_random_ops},
+    {MINOR_URANDOM, "/dev/urandom", &g_urandom_ops},
+};
+
 static const struct file_ops *mem_ops(unsigned minor)
 {
-    switch (minor) {
-    case MINOR_NULL:
-        return &g_null_ops;
-    case MINOR_ZERO:
-        return &g_zero_ops;
-    case MINOR_FULL:
-        return &g_full_ops;
-    case MINOR_RANDOM:
-        return &g_random_ops;
-    case MINOR_URANDOM:
-        return &g_urandom_ops;
+    for (size_t i = 0; i < ARRAY_COUNT(g_devices); i++) {
+        if (g_devices[i].minor == minor)
+            return g_devices[i].ops;
+    }
+    return NULL;
+}
+
+const char *mem_path(dev_t rdev)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(g_devices); i++) {
+        if (rdev == dev_make(DEV_MEM_MAJOR, g_devices[i].minor))
+            return g_devices[i].path;
     }
     return NULL;
 }

@@ -106,6 +106,7 @@ static struct file g_files[3];
 static struct inode g_inodes[3];
 static struct dentry g_dentries[3];
 static unsigned g_created;
+static const char *g_opened; /* by name */
 static struct group g_group = {.tgid = 1, .pgid = 1, .sid = 1};
 static struct cred g_cred;
 static int g_signal;
@@ -184,6 +185,12 @@ struct file *file_create_on(struct inode *inode, const char *name, int flags)
     return f;
 }
 
+/* As mem.c's for null. */
+const char *mem_path(dev_t rdev)
+{
+    return rdev == dev_make(DEV_MEM_MAJOR, 3) ? "/dev/null" : NULL;
+}
+
 void inode_get(struct inode *i)
 {
 }
@@ -192,7 +199,11 @@ struct file *file_open_at(int dfd, const char *name, int flags, mode_t mode)
 {
     struct file *f = &g_files[g_created];
 
-    assert_string_equal(name, "/dev/pts/0");
+    g_opened = name;
+    if (strcmp(name, "/dev/pts/0")) {
+        g_created++;
+        return f;
+    }
     *f = (struct file){.flags = (unsigned)flags, .inode = &g_inodes[g_created]};
     g_created++;
     return tty_open(DEV_PTS_MAJOR, 0, f) ? ERR_PTR(-ENXIO) : f;
@@ -296,6 +307,29 @@ static void test_attributes(void **state)
     start_told(TARGET_FD_FILE, TARGET_FD_FILE, &(struct target_stat){.mode = S_IFBLK, .rdev = 9});
     assert_int_equal(g_fds[0]->inode->mode, S_IFBLK);
     assert_int_equal(g_fds[0]->inode->rdev, 9);
+}
+
+static void test_devices_and_sockets(void **state)
+{
+    struct target_stat null = {.mode = S_IFCHR | 0666, .rdev = dev_make(DEV_MEM_MAJOR, 3)};
+    struct target_stat other = {.mode = S_IFCHR | 0600, .rdev = dev_make(10, 200)};
+
+    start_told(TARGET_FD_PIPE, TARGET_FD_OTHER, &null);
+    assert_string_equal(g_opened, "/dev/null");
+    assert_ptr_not_equal(g_fds[1]->ops, &console_ops);
+    g_opened = NULL;
+    null.mode = S_IFREG; /* not the device of that number */
+    start_told(TARGET_FD_PIPE, TARGET_FD_OTHER, &null);
+    assert_null(g_opened);
+    start_told(TARGET_FD_PIPE, TARGET_FD_OTHER, &other);
+    assert_null(g_opened);
+    assert_ptr_equal(g_fds[1]->ops, &console_ops);
+    assert_int_equal(g_fds[1]->inode->mode, other.mode);
+    assert_int_equal(g_fds[1]->inode->rdev, other.rdev);
+    start(TARGET_FD_SOCKET, TARGET_FD_PIPE);
+    assert_int_equal(g_fds[0]->inode->mode, S_IFSOCK | 0777);
+    assert_string_equal(g_dentries[0].name, "socket");
+    assert_int_equal(g_fds[0]->flags, O_RDONLY);
 }
 
 static void test_one_host_call(void **state)
@@ -426,7 +460,7 @@ int main(void)
         cmocka_unit_test(test_write_errors), cmocka_unit_test(test_nonblocking_write_is_small),
         cmocka_unit_test(test_read_waits),   cmocka_unit_test(test_raw_terminal),
         cmocka_unit_test(test_requests),     cmocka_unit_test(test_job_control),
-        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_attributes),   cmocka_unit_test(test_devices_and_sockets),
     };
 
     return cmocka_run_group_tests_name("console", tests, NULL, NULL);
