@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,17 @@ struct extraction {
     int devices;
 };
 
+/* libarchive's words, and the system's if it has some. Valid until the next call. */
+static const char *reason(struct archive *a)
+{
+    static char text[512];
+    int err = archive_errno(a);
+
+    (void)snprintf(text, sizeof(text), "%s%s%s", archive_error_string(a), err > 0 ? ": " : "",
+                   err > 0 ? strerror(err) : "");
+    return text;
+}
+
 static int bad_entry(const struct extraction *x, const char *why)
 {
     const char *name = archive_entry_pathname(x->entry);
@@ -52,8 +64,8 @@ static int copy_data(const struct extraction *x)
 
     while ((r = archive_read_data_block(x->from, &block, &size, &offset)) == ARCHIVE_OK)
         if (archive_write_data_block(x->to, block, size, offset) < ARCHIVE_OK)
-            return bad_entry(x, archive_error_string(x->to));
-    return r == ARCHIVE_EOF ? 0 : bad_entry(x, archive_error_string(x->from));
+            return bad_entry(x, reason(x->to));
+    return r == ARCHIVE_EOF ? 0 : bad_entry(x, reason(x->from));
 }
 
 /* 1: to be left out; -1 after a message. */
@@ -83,11 +95,11 @@ static int extract_entry(const struct extraction *x)
     if (ret != 0)
         return ret < 0 ? -1 : 0;
     if (archive_write_header(x->to, x->entry) < ARCHIVE_OK)
-        return bad_entry(x, archive_error_string(x->to));
+        return bad_entry(x, reason(x->to));
     if (archive_entry_size(x->entry) > 0 && copy_data(x) < 0)
         return -1;
     if (archive_write_finish_entry(x->to) < ARCHIVE_OK)
-        return bad_entry(x, archive_error_string(x->to));
+        return bad_entry(x, reason(x->to));
     return 0;
 }
 
@@ -102,9 +114,9 @@ static int extract_all(struct extraction *x)
         count++;
     }
     if (r != ARCHIVE_EOF)
-        return cli_error("%s: after %d entries: %s", x->file, count, archive_error_string(x->from));
+        return cli_error("%s: after %d entries: %s", x->file, count, reason(x->from));
     if (archive_write_close(x->to) != ARCHIVE_OK)
-        return cli_error("%s: %s", x->file, archive_error_string(x->to));
+        return cli_error("%s: %s", x->file, reason(x->to));
     return 0;
 }
 
@@ -120,9 +132,9 @@ static int open_archives(struct extraction *x, int fd)
         return cli_no_memory();
     if (archive_read_support_format_cpio(x->from) != ARCHIVE_OK ||
         archive_write_disk_set_options(x->to, flags) != ARCHIVE_OK)
-        return cli_error("libarchive: %s", archive_error_string(x->from));
+        return cli_error("libarchive: %s", reason(x->from));
     if (archive_read_open_fd(x->from, fd, READ_SIZE) != ARCHIVE_OK)
-        return cli_error("%s: %s", x->file, archive_error_string(x->from));
+        return cli_error("%s: %s", x->file, reason(x->from));
     return 0;
 }
 

@@ -128,7 +128,7 @@ static void print_list(const char *label, const cJSON *array)
 {
     const cJSON *item;
 
-    cJSON_ArrayForEach(item, array)
+    for (item = array->child; item; item = item->next)
         printf("  %-18s%s\n", item == array->child ? label : "", item->valuestring);
 }
 

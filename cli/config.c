@@ -82,8 +82,7 @@ static int get_strings(const struct context *c, const cJSON *value, struct strin
     if (!cJSON_IsArray(value))
         return wrong(c, "must be a list of strings");
     strings_clear(list);
-    cJSON_ArrayForEach(item, value)
-    {
+    for (item = value->child; item; item = item->next) {
         if (!cJSON_IsString(item))
             return cli_error("%s: %s[%d]: must be a string", c->name, c->key, at);
         if (strings_add(list, item->valuestring) < 0)
@@ -396,8 +395,7 @@ static int read_keys(struct context *c, const cJSON *json)
 
     if (!cJSON_IsObject(json))
         return cli_error("%s: must be an object: { \"MemorySize\": \"1g\", ... }", c->name);
-    cJSON_ArrayForEach(value, json)
-    {
+    for (value = json->child; value; value = value->next) {
         for (other = json->child; other != value; other = other->next)
             if (strcmp(other->string, value->string) == 0)
                 return cli_error("%s: the key '%s' appears twice", c->name, value->string);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "cli.h"
 #include "nearest.h"
+#include "version.h"
 
 static const char g_help[] =
     "Usage: adyton COMMAND [OPTION...] [ARGUMENT...]\n"

@@ -51,9 +51,11 @@ static int copy_bytes(int from, int to, off_t size)
             break;
         size -= n;
     }
-    while ((n = read(from, buf, sizeof(buf))) > 0)
+    while ((n = read(from, buf, sizeof(buf))) > 0) {
+        errno = ENOSPC; /* what a short write means */
         if (write(to, buf, (size_t)n) != n)
             return -1;
+    }
     return n < 0 ? -1 : 0;
 }
 

@@ -31,6 +31,7 @@ static int copy_file(const char *path, int from, int to, uint64_t size)
 
         if (n <= 0)
             return cli_error("%s: %s", path, n < 0 ? strerror(errno) : "ends while it is read");
+        errno = ENOSPC; /* what a short write means */
         if (pwrite(to, buf, (size_t)n, (off_t)done) != n)
             return cli_error("%s: no memory for a copy: %s", path, strerror(errno));
         done += (uint64_t)n;

@@ -54,7 +54,7 @@ static int is_defined(const struct table *t, const struct elf_symbol *wanted)
     for (uint32_t i = t->buckets[hash(wanted->name) & t->mask]; i; i = t->definitions[i - 1].next) {
         const struct definition *d = &t->definitions[i - 1];
 
-        if (strcmp(d->name, wanted->name) == 0 &&
+        if (d->name && strcmp(d->name, wanted->name) == 0 &&
             (!wanted->version || d->unversioned ||
              (d->version && strcmp(d->version, wanted->version) == 0)))
             return 1;

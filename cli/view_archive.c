@@ -117,7 +117,8 @@ static int read_index(struct archive_view *a, const char *path)
         if (add_member(a, &m) < 0)
             return -1;
     }
-    qsort(a->members, a->count, sizeof(*a->members), compare);
+    if (a->count > 0)
+        qsort(a->members, a->count, sizeof(*a->members), compare);
     return 0;
 }
 
