@@ -33,8 +33,9 @@
 #define MARK_PLAIN  0x20u
 #define MARK_CALL   0x40u /* a syscall instruction */
 
-/* What of the text something leads to: a bit a byte, or for more bytes of a large one. */
-#define TARGETS_MAX  (1UL << 25)
+/* Which 64-byte blocks of the image (modulo the filter's size) hold bytes near candidates. */
+#define FILTER_SHIFT 6
+#define FILTER_BITS  65536u
 
 struct search {
     const struct elf_reader *reader;
@@ -45,10 +46,7 @@ struct search {
     size_t site_room;
     u64 decoded;            /* bytes */
     struct code *functions; /* latest first */
-    u64 text_low;           /* where the executable segments begin */
-    u64 *targets;           /* bits */
-    u64 target_count;
-    unsigned target_shift;  /* bytes a bit, as a power of two */
+    u64 *filter;            /* FILTER_BITS */
     bool wide;              /* code may refer to code over 16 MiB away */
 };
 
@@ -107,7 +105,7 @@ static bool has_05(const u8 *p)
  * Pairs 0f 05, but not the frequent ones inside displacements and constants: no code goes on with
  * 00 (ADD to a byte in memory) after a syscall.
  */
-static int scan_candidates(struct search *s, const struct chunk *c)
+static int scan_chunk(struct search *s, const struct chunk *c)
 {
     const u8 *b = c->bytes;
     size_t i = max(c->seen, (size_t)1);
@@ -123,6 +121,46 @@ static int scan_candidates(struct search *s, const struct chunk *c)
         i++;
     }
     return err;
+}
+
+/*
+ * Hands a segment's bytes to `fn` in chunks, each read to a page's start, as they mostly stand in the
+ * file; what is kept of a chunk for the next one stands before.
+ */
+static int for_each_chunk(struct search *s, const Elf64_Phdr *p,
+                          int (*fn)(struct search *s, const struct chunk *c))
+{
+    u8 *buf = kmalloc(PAGE_SIZE + CHUNK_SIZE), *fresh = buf + PAGE_SIZE;
+    size_t seen = 0;
+    int err = buf ? 0 : -ENOMEM;
+
+    for (u64 pos = 0; !err && pos < p->p_filesz; pos += CHUNK_SIZE) {
+        size_t size = min((u64)CHUNK_SIZE, p->p_filesz - pos);
+        struct chunk c = {fresh - seen, size + seen, seen, p->p_vaddr + pos - seen};
+
+        err = elf_read(s->reader, fresh, size, p->p_offset + pos);
+        if (!err)
+            err = fn(s, &c);
+        memcpy(fresh - CHUNK_OVERLAP, fresh + CHUNK_SIZE - CHUNK_OVERLAP, CHUNK_OVERLAP);
+        seen = CHUNK_OVERLAP;
+    }
+    kfree(buf);
+    return err;
+}
+
+static int for_each_text(struct search *s, int (*fn)(struct search *s, const struct chunk *c))
+{
+    for (unsigned i = 0; i < s->image.phdr_count; i++) {
+        const Elf64_Phdr *p = &s->image.phdrs[i];
+        int err;
+
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+            continue;
+        err = for_each_chunk(s, p, fn);
+        if (err)
+            return err;
+    }
+    return 0;
 }
 
 /* Segments come in file order of their headers: nearly sorted. */
@@ -141,27 +179,57 @@ static void sort_candidates(struct search *s)
 /* ---- References
  * ------------------------------------------------------------------------------------- */
 
-/* Whether an operand relative to RIP may follow: after a branch's opcode, or a ModRM byte. */
-static u64 leads_operand(const u8 *p)
+/* The bytes around a candidate that a window may cover, as bits of candidate.refs. */
+#define REFS_BEFORE 15
+#define REFS_COUNT  32
+
+static void filter_add(u64 *filter, u64 va)
 {
-    return ((u8)(*p - 0xe8) <= 1) | ((*p & 0xc7) == 0x05) |
-           (((*p & 0xf0) == 0x80) & (p[-1] == 0x0f));
+    u64 bit = (va >> FILTER_SHIFT) % FILTER_BITS;
+
+    filter[bit / 64] |= 1UL << (bit % 64);
 }
 
-/*
- * The four bytes at `i` (at least 2) as a displacement: where it leads is noted. Without a branch:
- * which bytes are operands cannot be predicted.
- */
+static bool filter_has(const u64 *filter, u64 va)
+{
+    u64 bit = (va >> FILTER_SHIFT) % FILTER_BITS;
+
+    return filter[bit / 64] >> (bit % 64) & 1;
+}
+
+/* Something leads to `va`: noted with the candidates near it. */
+static void refer(struct search *s, u64 va)
+{
+    size_t low = 0, high = s->count;
+
+    while (low < high) { /* the first candidate whose bytes end behind va */
+        size_t mid = low + (high - low) / 2;
+
+        if (s->candidates[mid].va + (REFS_COUNT - REFS_BEFORE) <= va)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < s->count && s->candidates[low].va <= va + REFS_BEFORE; low++)
+        s->candidates[low].refs |= 1u << (va + REFS_BEFORE - s->candidates[low].va);
+}
+
+/* Whether an operand relative to RIP may follow: after a branch's opcode, or a ModRM byte. */
+static bool leads_operand(const u8 *p)
+{
+    return (u8)(*p - 0xe8) <= 1 || (*p & 0xc7) == 0x05 || ((*p & 0xf0) == 0x80 && p[-1] == 0x0f);
+}
+
+/* The four bytes at `i` (at least 2) as a displacement: does it lead to where we look? */
 static void scan_operand(struct search *s, const struct chunk *c, size_t i)
 {
-    u64 bit, note;
+    u64 target;
     s32 d;
 
     memcpy(&d, c->bytes + i, sizeof(d));
-    bit = (c->va + i + 4 + (u64)(s64)d - s->text_low) >> s->target_shift;
-    note = leads_operand(c->bytes + i - 1) & (bit < s->target_count);
-    bit = note ? bit : 0;
-    s->targets[bit / 64] |= note << (bit % 64);
+    target = c->va + i + 4 + (u64)(s64)d;
+    if (unlikely(filter_has(s->filter, target)) && leads_operand(c->bytes + i - 1))
+        refer(s, target);
 }
 
 /* The high bit of each byte that is 00 or ff, and perhaps of some that are 01 or fe. */
@@ -177,7 +245,7 @@ static u64 small_high_bytes(const u8 *p)
  * Only operands whose high byte is that of a displacement within +-16 MiB, eight bytes at a time;
  * in larger images all.
  */
-static void scan_references(struct search *s, const struct chunk *c)
+static int scan_references(struct search *s, const struct chunk *c)
 {
     size_t high = CHUNK_OVERLAP; /* of the first operand with two bytes before it */
 
@@ -189,89 +257,20 @@ static void scan_references(struct search *s, const struct chunk *c)
     }
     for (; high < c->size; high++)
         scan_operand(s, c, high - 3);
+    return 0;
 }
 
-static int targets_alloc(struct search *s)
+static int find_references(struct search *s)
 {
-    u64 low = UINT64_MAX, high = 0;
-
-    for (unsigned i = 0; i < s->image.phdr_count; i++) {
-        const Elf64_Phdr *p = &s->image.phdrs[i];
-
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || !p->p_filesz)
-            continue;
-        low = min(low, p->p_vaddr);
-        high = max(high, p->p_vaddr + p->p_filesz);
-    }
-    if (high == 0)
-        return 0;
-    while ((high - low) >> s->target_shift >= TARGETS_MAX)
-        s->target_shift++;
-    s->text_low = low;
-    s->target_count = ((high - low) >> s->target_shift) + 1;
-    s->targets = kcalloc(s->target_count / 64 + 1, sizeof(u64));
+    s->filter = kzalloc(FILTER_BITS / 8);
+    if (!s->filter)
+        return -ENOMEM;
     s->wide = s->image.high - s->image.low > (1UL << 24);
-    return s->targets ? 0 : -ENOMEM;
-}
-
-/* The bytes around a candidate that a window may cover, as bits of candidate.refs. */
-#define REFS_BEFORE 15
-#define REFS_COUNT  32
-
-static void note_references(struct search *s, struct candidate *cand)
-{
-    for (unsigned i = 0; i < REFS_COUNT; i++) {
-        u64 bit = (cand->va + i - REFS_BEFORE - s->text_low) >> s->target_shift;
-
-        if (bit < s->target_count && (s->targets[bit / 64] >> (bit % 64) & 1))
-            cand->refs |= 1u << i;
+    for (size_t i = 0; i < s->count; i++) {
+        filter_add(s->filter, s->candidates[i].va - REFS_BEFORE);
+        filter_add(s->filter, s->candidates[i].va + REFS_COUNT - REFS_BEFORE - 1);
     }
-}
-
-/* ---- Reading the text, once
- * ------------------------------------------------------------------------------------ */
-
-/*
- * A segment's bytes in chunks, each read to a page's start, as they mostly stand in the file; what is
- * kept of a chunk for the next one stands before.
- */
-static int scan_segment(struct search *s, const Elf64_Phdr *p)
-{
-    u8 *buf = kmalloc(PAGE_SIZE + CHUNK_SIZE), *fresh = buf + PAGE_SIZE;
-    size_t seen = 0;
-    int err = buf ? 0 : -ENOMEM;
-
-    for (u64 pos = 0; !err && pos < p->p_filesz; pos += CHUNK_SIZE) {
-        size_t size = min((u64)CHUNK_SIZE, p->p_filesz - pos);
-        struct chunk c = {fresh - seen, size + seen, seen, p->p_vaddr + pos - seen};
-
-        err = elf_read(s->reader, fresh, size, p->p_offset + pos);
-        if (err)
-            break;
-        err = scan_candidates(s, &c);
-        scan_references(s, &c);
-        memcpy(fresh - CHUNK_OVERLAP, fresh + CHUNK_SIZE - CHUNK_OVERLAP, CHUNK_OVERLAP);
-        seen = CHUNK_OVERLAP;
-    }
-    kfree(buf);
-    return err;
-}
-
-static int scan_text(struct search *s)
-{
-    int err = targets_alloc(s);
-
-    for (unsigned i = 0; !err && i < s->image.phdr_count; i++) {
-        const Elf64_Phdr *p = &s->image.phdrs[i];
-
-        if (p->p_type == PT_LOAD && (p->p_flags & PF_X))
-            err = scan_segment(s, p);
-    }
-    for (size_t i = 0; !err && i < s->count; i++)
-        note_references(s, &s->candidates[i]);
-    kfree(s->targets);
-    s->targets = NULL;
-    return err;
+    return for_each_text(s, scan_references);
 }
 
 /* Brings what was noted into a function's marks. */
@@ -609,7 +608,7 @@ static void place_trampolines(struct site_list *l)
 
 static int search(struct search *s)
 {
-    int err = scan_text(s);
+    int err = for_each_text(s, scan_chunk);
 
     s->out->candidates = s->count;
     if (err || s->count == 0)
@@ -618,6 +617,8 @@ static int search(struct search *s)
     err = functions_locate(s->reader, &s->image, s->candidates, s->count);
     if (!err)
         err = decode_functions(s);
+    if (!err && s->functions)
+        err = find_references(s);
     for (struct code *c = s->functions; !err && c; c = c->next)
         err = take_sites(s, c);
     if (err)
@@ -639,6 +640,7 @@ int sites_find(const struct elf_reader *r, struct site_list *out)
     }
     free_functions(&s);
     kfree(s.candidates);
+    kfree(s.filter);
     if (err)
         sites_free(&list);
     else
