@@ -24,7 +24,7 @@ UAPI = re.compile(r"^(linux|asm|asm-generic)/")
 FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdarg.h", "limits.h"}
 SOURCE_SUFFIXES = {".c", ".h", ".S", ".py", ".sh"}
 FUNCTION_MAX, FILE_MAX = 60, 700
-BUILD_FOLDERS = ("abi", "kernel", "target/sgx")  # with generated headers
+BUILD_FOLDERS = ("abi", "kernel", "target/sgx", "cli")  # with generated headers
 INSIDE = re.compile(r"^(kernel/|linux/|asm/|asm-generic/|bsd/sys/tree\.h$|Zydis/|Zycore/)")
 ABI = {p.name for p in (ROOT / "abi").glob("*.h")} | {
     "hostcall_numbers.h", "hostcall_stubs.h", "hostcall_dispatch.h"}
