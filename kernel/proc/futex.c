@@ -33,7 +33,7 @@ struct futex_key {
 
 struct bucket {
     spinlock_t lock;
-    struct list waiters;
+    struct list waiters GUARDED_BY(&lock);
 };
 
 struct futex_waiter {

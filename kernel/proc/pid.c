@@ -11,8 +11,8 @@
 
 spinlock_t g_task_list_lock = SPINLOCK_INIT("task_list");
 
-static struct list g_groups = LIST_INIT(g_groups); /* guarded by g_task_list_lock */
-static unsigned g_group_count;                     /* guarded by g_task_list_lock */
+static struct list g_groups GUARDED_BY(&g_task_list_lock) = LIST_INIT(g_groups);
+static unsigned g_group_count GUARDED_BY(&g_task_list_lock);
 
 void group_publish(struct group *g)
 {

@@ -15,7 +15,7 @@
 #define EARLY_NS 5000000UL /* how far the host's clock may be ahead, as far as timers care */
 
 static spinlock_t g_lock = SPINLOCK_INIT("ktimer");
-static struct ktimer g_head = {.prev = &g_head, .next = &g_head}; /* guarded by g_lock */
+static struct ktimer g_head GUARDED_BY(&g_lock) = {.prev = &g_head, .next = &g_head};
 static u64 g_told = UINT64_MAX;  /* the host interrupts then; written under g_lock, atomic */
 static u64 g_first = UINT64_MAX; /* the first deadline; written under g_lock, atomic */
 
@@ -28,7 +28,7 @@ static void unlink(struct ktimer *t)
 }
 
 /* Equal deadlines stay in the order of ktimer_set(). Most timers are the last: search from there. */
-static void insert(struct ktimer *t)
+static void insert(struct ktimer *t) REQUIRES(&g_lock)
 {
     struct ktimer *after = g_head.prev;
 

@@ -20,12 +20,11 @@
 
 spinlock_t g_dcache_lock = SPINLOCK_INIT("dcache");
 static struct dentry *g_hash_first[HASH_INITIAL];
-/* All guarded by g_dcache_lock. */
-static struct dentry **g_hash = g_hash_first;
-static u32 g_hash_mask = HASH_INITIAL - 1;
-static u64 g_dentry_count;
-static struct list g_lru = LIST_INIT(g_lru);
-static u64 g_hash_seed;
+static struct dentry **g_hash GUARDED_BY(&g_dcache_lock) = g_hash_first;
+static u32 g_hash_mask GUARDED_BY(&g_dcache_lock) = HASH_INITIAL - 1;
+static u64 g_dentry_count GUARDED_BY(&g_dcache_lock);
+static struct list g_lru GUARDED_BY(&g_dcache_lock) = LIST_INIT(g_lru);
+static u64 g_hash_seed; /* set once at boot */
 static bool g_pressure; /* atomic: memory was short; the next insertion frees unused dentries */
 
 #define HASH_MULT 0x9e3779b97f4a7c15UL
@@ -47,6 +46,7 @@ u32 name_hash(const char *name, size_t size)
 }
 
 static struct dentry **bucket_of(const struct dentry *parent, u32 hash)
+    REQUIRES(&g_dcache_lock)
 {
     u64 mix = ((uintptr_t)parent >> 5) * HASH_MULT;
 

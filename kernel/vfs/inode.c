@@ -15,7 +15,7 @@ const struct inode_ops inode_default_ops;
 const struct file_ops file_default_ops;
 
 static spinlock_t g_types_lock = SPINLOCK_INIT("fs_types");
-static struct fs_type *g_types;  /* guarded by g_types_lock; only grows, at its end */
+static struct fs_type *g_types GUARDED_BY(&g_types_lock); /* only grows, at its end */
 static u32 g_next_minor = 20;    /* atomic */
 
 void fs_register(struct fs_type *type)

@@ -40,7 +40,7 @@ struct blocked {
 };
 
 static mutex_t g_lock_lock = MUTEX_INIT("file_locks");
-static struct list g_blocked = LIST_INIT(g_blocked); /* guarded by g_lock_lock */
+static struct list g_blocked GUARDED_BY(&g_lock_lock) = LIST_INIT(g_blocked);
 
 #define LOCK_END ((u64)INT64_MAX)
 

@@ -14,10 +14,10 @@
 #include "internal.h"
 
 static mutex_t g_mount_lock = MUTEX_INIT("mount");
-static struct list g_mounts = LIST_INIT(g_mounts); /* guarded by g_mount_lock */
+static struct list g_mounts GUARDED_BY(&g_mount_lock) = LIST_INIT(g_mounts);
 static struct mount *g_root;                       /* set once at boot */
 static struct mount *g_anon;                       /* set once at boot */
-static int g_next_id = 20;                         /* guarded by g_mount_lock */
+static int g_next_id GUARDED_BY(&g_mount_lock) = 20;
 
 void mount_get(struct mount *m)
 {

@@ -13,7 +13,7 @@
 #define SHRINK_BATCH    256u
 
 static spinlock_t g_backed_lock = SPINLOCK_INIT("backed_caches");
-static struct list g_backed = LIST_INIT(g_backed); /* guarded by g_backed_lock */
+static struct list g_backed GUARDED_BY(&g_backed_lock) = LIST_INIT(g_backed);
 
 static u64 pages_of(u64 size)
 {

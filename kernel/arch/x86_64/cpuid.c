@@ -25,8 +25,8 @@ struct cpuid_entry {
 };
 
 static spinlock_t g_lock = SPINLOCK_INIT("cpuid");
-static struct cpuid_entry g_cache[CACHE_MAX];
-static unsigned g_count;
+static struct cpuid_entry g_cache[CACHE_MAX] GUARDED_BY(&g_lock);
+static unsigned g_count GUARDED_BY(&g_lock);
 
 enum { EAX, EBX, ECX, EDX };
 

@@ -20,14 +20,13 @@
 
 static spinlock_t g_lock = SPINLOCK_INIT("tty");
 
-/* Guarded by g_lock. */
 static struct {
     bool mode_known;     /* read_mode is what the host's termios say */
     u32 generation;      /* counts changes, so that an answer that crossed one is not kept */
     struct tty_read_mode mode;
     pid_t foreground;    /* process group; 0: the first one */
     bool detached;       /* TIOCNOTTY: nobody's controlling terminal */
-} g_tty;
+} g_tty GUARDED_BY(&g_lock);
 
 /* ---- How reads wait ------------------------------------------------------------------------- */
 

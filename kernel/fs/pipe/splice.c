@@ -74,13 +74,14 @@ ssize_t pipe_drain(struct pipe *p, size_t size, unsigned flags, pipe_actor *fn, 
 
 /* ---- A pipe at the other side ----------------------------------------------------------------- */
 
-static void lock_two(struct pipe *a, struct pipe *b) NO_LOCK_ANALYSIS
+/* In the order of their addresses. */
+static void lock_two(struct pipe *a, struct pipe *b) ACQUIRES(&a->lock, &b->lock) NO_LOCK_ANALYSIS
 {
     mutex_lock(a < b ? &a->lock : &b->lock);
     mutex_lock(a < b ? &b->lock : &a->lock);
 }
 
-static void unlock_two(struct pipe *a, struct pipe *b) NO_LOCK_ANALYSIS
+static void unlock_two(struct pipe *a, struct pipe *b) RELEASES(&a->lock, &b->lock) NO_LOCK_ANALYSIS
 {
     mutex_unlock(&a->lock);
     mutex_unlock(&b->lock);

@@ -40,7 +40,7 @@ static int uuid_text(struct seq *s, const struct pseudo_node *node)
 }
 
 static spinlock_t g_boot_id_lock = SPINLOCK_INIT("boot_id");
-static u8 g_boot_id[16]; /* guarded by g_boot_id_lock; version bits make it non-zero once made */
+static u8 g_boot_id[16] GUARDED_BY(&g_boot_id_lock); /* version bits make it non-zero once made */
 
 static int boot_id_text(struct seq *s, const struct pseudo_node *node)
 {
