@@ -367,15 +367,19 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
 /* ---- Pages
  * ------------------------------------------------------------------------------------------ */
 
-/* Whether a syscall may stand in the page, or across one of its ends. */
+/*
+ * Whether there may be something to patch in the page: what the search takes for a syscall, or the
+ * number's load (mov $imm,%eax) before a syscall across the page's end; a syscall across its start has
+ * its jump in the page before. Must be seldom wrong: a file without syscalls should not be searched.
+ */
 static bool page_suspect(const u8 *page)
 {
     const u8 *end = page + PAGE_SIZE;
 
-    if (page[0] == 0x05 || end[-1] == 0x0f)
+    if (end[-1] == 0x0f && end[-6] == 0xb8)
         return true;
     for (const u8 *p = page + 1; (p = memchr(p, 0x05, (size_t)(end - p))) != NULL; p++) {
-        if (p[-1] == 0x0f)
+        if (p[-1] == 0x0f && (p + 1 == end || p[1] != 0x00)) /* sites.c: no code goes on with 00 */
             return true;
     }
     return false;
