@@ -150,7 +150,7 @@ uintptr_t vma_gap_topdown(struct mm *mm, size_t size, uintptr_t low, uintptr_t h
 /* True when nothing is mapped in [start, end). */
 bool vma_range_empty(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* Adds (sign 1) or takes away (-1) a VMA's pages in mm's counters. */
-void vma_account(struct mm *mm, unsigned flags, u64 pages, int sign);
+void vma_account(struct mm *mm, unsigned flags, u64 pages, int sign) REQUIRES(&mm->lock);
 /* Frees the VMAs on a list made by unmapping or merging. Without mm->lock. */
 void vma_free_list(struct list *dead);
 
@@ -223,9 +223,9 @@ int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dea
 uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
     REQUIRES(&mm->lock);
 /* RLIMIT_AS, RLIMIT_DATA, max_map_count and the commit check for `pages` more. 0 or -ENOMEM. */
-int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages);
+int map_may_grow(struct mm *mm, unsigned vm_flags, u64 pages) REQUIRES(&mm->lock);
 /* RLIMIT_MEMLOCK for `pages` more locked ones. 0 or -EAGAIN. */
-int map_may_lock(const struct mm *mm, u64 pages);
+int map_may_lock(const struct mm *mm, u64 pages) REQUIRES(&mm->lock);
 /* True when pages of another owner lie in an unmapped range: an mm that is being taken down. */
 bool map_range_owned(uintptr_t start, uintptr_t end);
 /* Inserts and merges a new private anonymous VMA over an empty range. -ENOMEM. */

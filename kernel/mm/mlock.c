@@ -10,7 +10,7 @@
 
 #define VM_LOCK_MASK (VM_LOCKED | VM_LOCKONFAULT)
 
-static void set_lock(struct mm *mm, struct vma *v, unsigned lock)
+static void set_lock(struct mm *mm, struct vma *v, unsigned lock) REQUIRES(&mm->lock)
 {
     vma_account(mm, v->flags, vma_pages(v), -1);
     v->flags = (v->flags & ~VM_LOCK_MASK) | (v->flags & VM_SPECIAL ? 0 : lock);

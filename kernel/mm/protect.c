@@ -43,6 +43,7 @@ static int protect_pages(struct mm *mm, struct vma *v, unsigned prot)
 }
 
 static int protect_vma(struct mm *mm, struct vma *v, unsigned vm)
+    REQUIRES(&mm->lock)
 {
     unsigned flags = (v->flags & ~VM_PROT) | vm;
     if (flags == v->flags)

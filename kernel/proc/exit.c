@@ -56,16 +56,17 @@ _Noreturn void task_exit_group(int wait_status)
     struct group *g = t->group;
 
     (void)group_begin_exit(g, wait_status);
+    wait_status = READ_ONCE(g->exit_status); /* the first caller's, and final */
     group_timers_exit(g);
     task_release(t);
     files_put(t->files);
     t->files = NULL;
-    strace_end(g->exit_status);
+    strace_end(wait_status);
     kernel_report();
     if (t->mm)
         mm_put(t->mm);
     t->mm = NULL;
-    target_exit(g->exit_status);
+    target_exit(wait_status);
 }
 
 long sys_exit_group(int status)

@@ -79,7 +79,7 @@ static long set_tsc(unsigned long arg)
 
 static long set_subreaper(unsigned long arg)
 {
-    current->group->child_subreaper = arg;
+    WRITE_ONCE(current->group->child_subreaper, arg != 0);
     return 0;
 }
 
@@ -139,7 +139,7 @@ long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long
     case PR_SET_CHILD_SUBREAPER:
         return set_subreaper(arg2);
     case PR_GET_CHILD_SUBREAPER:
-        return put_int(t->group->child_subreaper, arg2);
+        return put_int(READ_ONCE(t->group->child_subreaper), arg2);
     case PR_GET_TSC:
         return put_int(PR_TSC_ENABLE, arg2);
     case PR_SET_TSC:

@@ -236,5 +236,7 @@ void proc_vm_sum(struct mm *mm, struct proc_vm *vm)
     mm_for_each_vma(mm, vm_add, vm);
     vm->exec = text;
     vm->lib -= min(text, vm->lib);
+    mutex_lock(&mm->lock);
     vm->peak = max(mm->rss_peak, vm->resident);
+    mutex_unlock(&mm->lock);
 }

@@ -14,6 +14,8 @@
 struct stat_signals {
     u32 pending, blocked, ignored, caught; /* standard signals only, as the fields always were */
     unsigned threads;
+    bool stopped;
+    int exit_status;
 };
 
 static void collect(struct task *t, struct stat_signals *out)
@@ -24,6 +26,8 @@ static void collect(struct task *t, struct stat_signals *out)
     spin_lock(&t->group->lock);
     out->pending = (u32)(t->pending.set & 0x7fffffff);
     out->blocked = (u32)(t->blocked & 0x7fffffff);
+    out->stopped = t->group->stopped;
+    out->exit_status = t->group->exit_status;
     list_for_each(each, &t->group->tasks, group_link)
         out->threads++;
     spin_unlock(&t->group->lock);
@@ -41,7 +45,7 @@ static void collect(struct task *t, struct stat_signals *out)
     spin_unlock(&t->sighand->lock);
 }
 
-static void show_identity(struct seq *s, struct task *t)
+static void show_identity(struct seq *s, struct task *t, bool stopped)
 {
     const struct group *g = t->group;
     unsigned tty;
@@ -50,7 +54,7 @@ static void show_identity(struct seq *s, struct task *t)
     tty_ids(&tty, &foreground);
     seq_printf(s, "%d (", t->tid);
     seq_escape(s, t->comm, "\n\\");
-    seq_printf(s, ") %c %d %d %d %u %d %u ", g->stopped ? 'T' : 'R', g->ppid, g->pgid, g->sid, tty,
+    seq_printf(s, ") %c %d %d %d %u %d %u ", stopped ? 'T' : 'R', g->ppid, g->pgid, g->sid, tty,
                foreground, PF_FLAGS);
 }
 
@@ -76,7 +80,7 @@ static void show_memory(struct seq *s, const struct mm *mm, const struct proc_vm
         seq_puts(s, "0 0 0 ");
 }
 
-static void show_tail(struct seq *s, const struct mm *mm, struct task *t)
+static void show_tail(struct seq *s, const struct mm *mm, struct task *t, int exit_status)
 {
     seq_printf(s, "0 0 0 17 0 %d %d 0 0 0 ", t->sched.priority, t->sched.policy);
     if (mm)
@@ -84,7 +88,7 @@ static void show_tail(struct seq *s, const struct mm *mm, struct task *t)
                    mm->arg_start, mm->arg_end, mm->env_start, mm->env_end);
     else
         seq_puts(s, "0 0 0 0 0 0 0 ");
-    seq_printf(s, "%d\n", t->group->exit_status);
+    seq_printf(s, "%d\n", exit_status);
 }
 
 int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t)
@@ -100,11 +104,11 @@ int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t)
     if (mm)
         proc_vm_sum(mm, &vm);
     collect(t, &sig);
-    show_identity(s, t);
+    show_identity(s, t, sig.stopped);
     show_times(s, node, t, sig.threads);
     show_memory(s, mm, &vm, rss_limit);
     seq_printf(s, "0 0 %u %u %u %u ", sig.pending, sig.blocked, sig.ignored, sig.caught);
-    show_tail(s, mm, t);
+    show_tail(s, mm, t, sig.exit_status);
     if (mm)
         mm_put(mm);
     return 0;

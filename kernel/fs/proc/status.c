@@ -59,7 +59,7 @@ static void show_identity(struct seq *s, struct task *t)
     if (t->fs)
         seq_printf(s, "\nUmask:\t%04o", t->fs->umask);
     seq_printf(s, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-               g->stopped ? "T (stopped)" : "R (running)", g->tgid, t->tid, g->ppid);
+               READ_ONCE(g->stopped) ? "T (stopped)" : "R (running)", g->tgid, t->tid, g->ppid);
     seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid);
     seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", c->gid, c->egid, c->sgid, c->fsgid);
     seq_printf(s, "FDSize:\t%lu\nGroups:\t", t->files ? proc_fd_table_size(t) : 0);

@@ -68,8 +68,9 @@ struct mm {
     unsigned lock_future GUARDED_BY(&lock); /* VM_LOCKED and VM_LOCKONFAULT for new mappings */
     bool ending GUARDED_BY(&lock);       /* mm_put() is taking it down */
     u64 truncate_mark;                   /* guarded by mm/shared.c's lock */
-    u64 total_vm, data_vm, exec_vm, stack_vm, locked_vm; /* pages; guarded by lock */
-    u64 rss, rss_peak;                                   /* pages; guarded by lock */
+    u64 total_vm GUARDED_BY(&lock), data_vm GUARDED_BY(&lock), exec_vm GUARDED_BY(&lock);
+    u64 stack_vm GUARDED_BY(&lock), locked_vm GUARDED_BY(&lock); /* pages, as all of these */
+    u64 rss GUARDED_BY(&lock), rss_peak GUARDED_BY(&lock);
     uintptr_t brk_start, brk, mmap_base;
     uintptr_t start_code, end_code, start_data, end_data, start_stack;
     uintptr_t arg_start, arg_end, env_start, env_end;

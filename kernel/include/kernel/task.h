@@ -58,16 +58,17 @@ struct group {
     struct waitqueue signal_wait;             /* sigtimedwait, signalfd */
     struct rlimit64_k rlimits[RLIM_NLIMITS] GUARDED_BY(&lock);
     u64 start_time;                           /* monotonic ns */
-    u64 utime_ns, stime_ns;                   /* of ended threads; guarded by lock */
+    u64 utime_ns GUARDED_BY(&lock);           /* of ended threads */
+    u64 stime_ns GUARDED_BY(&lock);
     struct group_timers *timers;              /* ITIMER_*, alarm, POSIX timers; owned, time/itimer.c */
-    int exit_status;                          /* wait(2) form; guarded by lock */
-    bool exiting;                             /* guarded by lock */
-    bool stopped;                             /* by SIGSTOP and its like; guarded by lock */
-    bool child_subreaper;                     /* prctl(2); guarded by lock */
+    int exit_status GUARDED_BY(&lock);        /* wait(2) form */
+    bool exiting GUARDED_BY(&lock);
+    bool stopped GUARDED_BY(&lock);           /* by SIGSTOP and its like */
+    bool child_subreaper;                     /* prctl(2); atomic */
     unsigned personality;
-    char *cmdline;                            /* argv as exec got it, NUL-separated; owned, guarded by lock */
-    size_t cmdline_size;
-    char *exe_path;                           /* owned, guarded by lock */
+    char *cmdline GUARDED_BY(&lock);          /* argv as exec got it, NUL-separated; owned */
+    size_t cmdline_size GUARDED_BY(&lock);
+    char *exe_path GUARDED_BY(&lock);         /* owned */
     int dumpable;
     int oom_score_adj;                        /* -1000 to 1000; kept for /proc */
 };
