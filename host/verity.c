@@ -185,7 +185,7 @@ static int append_index(int fd, struct manifest_root *root)
 {
     uint64_t place = root->data_blocks * BLOCK, size = 0;
     uint8_t *index = NULL;
-    void *data;
+    void *data = NULL;
     int ret = map_data(fd, place, &data);
 
     if (ret < 0)
@@ -206,7 +206,7 @@ int verity_append(int fd, const uint8_t *salt, uint32_t salt_size, struct manife
                   uint64_t *image_size)
 {
     struct stat st;
-    void *data;
+    void *data = NULL;
     int ret;
 
     if (fstat(fd, &st) < 0)

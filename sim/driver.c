@@ -246,7 +246,7 @@ static void stub_bytes(uint8_t out[14])
 {
     uint64_t target = (uint64_t)sim_stub_entry;
 
-    memcpy(out, "\xff\x25\0\0\0\0", 6);
+    memcpy(out, "\xff\x25\0\0\0\0", 6); /* NOLINT(bugprone-not-null-terminated-result): code */
     memcpy(out + 6, &target, sizeof(target));
 }
 
