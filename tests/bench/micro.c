@@ -2,6 +2,9 @@
 /*
  * Single operations, timed: prints "name nanoseconds" a line. The same binary runs natively and
  * inside. Each operation is warmed up, then measured in rounds, of which the best counts.
+ *
+ *   micro [NAME]        times all, or one
+ *   micro NAME COUNT    does it COUNT times and prints nothing: for counting what it costs
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -67,6 +70,12 @@ static void op_mmap(void)
     munmap(p, 65536);
 }
 
+static void op_write(void)
+{
+    if (write(1, "x", 1) != 1)
+        exit(1);
+}
+
 static void on_signal(int sig)
 {
     (void)sig;
@@ -89,6 +98,7 @@ static const struct {
     {"stat", op_stat, 20000},
     {"mmap-64k-touch-munmap", op_mmap, 2000},
     {"signal-self", op_signal, 10000},
+    {"write-stdout", op_write, 0}, /* only counted */
 };
 
 static double measure(void (*op)(void), int count)
@@ -107,6 +117,12 @@ static double measure(void (*op)(void), int count)
     return best;
 }
 
+static void repeat(void (*op)(void), long count)
+{
+    while (count-- > 0)
+        op();
+}
+
 int main(int argc, char **argv)
 {
     char page[4096] = {0};
@@ -116,9 +132,14 @@ int main(int argc, char **argv)
     if (g_fd < 0 || write(g_fd, page, sizeof(page)) != (ssize_t)sizeof(page))
         return 1;
     signal(SIGUSR1, on_signal);
-    for (size_t i = 0; i < sizeof(g_ops) / sizeof(g_ops[0]); i++)
-        if (argc < 2 || !strcmp(argv[1], g_ops[i].name))
+    for (size_t i = 0; i < sizeof(g_ops) / sizeof(g_ops[0]); i++) {
+        if (argc > 1 && strcmp(argv[1], g_ops[i].name) != 0)
+            continue;
+        if (argc > 2)
+            repeat(g_ops[i].op, atol(argv[2]));
+        else if (g_ops[i].count)
             printf("%s %.1f\n", g_ops[i].name, measure(g_ops[i].op, g_ops[i].count));
+    }
     unlink(g_name);
     return 0;
 }
