@@ -20,6 +20,11 @@ SCRIPT = ("read line; echo \"got $line\"; read more; echo \"then $more\"; x=0; "
           "while [ $x -lt 200 ]; do x=$((x+1)); done; test -t 0; test -e /bin/busybox && echo here; "
           "echo error >&2; exit 5")
 INPUT = b"first\nsecond\n"
+# The same with regular files at both ends, which are asked for sizes, cut, and written in place.
+FILES_SCRIPT = ("read line; echo \"got $line\"; read first < /proc/self/fd/0; echo \"again $first\"; test -s /proc/self/fd/0 && "
+                "echo sized; echo cut > /proc/self/fd/1; echo more >> /proc/self/fd/1; exit 5")
+FILES_LEFT = b"cut\nmore\n"
+FILES_CALLS = ["fd_kind", "fd_stat", "pread", "pwrite", "truncate", "read", "write"]
 
 
 def newc(entries):
@@ -54,14 +59,30 @@ def judge(result):
         harness.expect("adyton: " in err, "stopped without a report")
 
 
-def attempt(ctx, seed):
+def command(ctx, seed, script):
     archive = ctx.tmp / "hostile.cpio"
     if not archive.exists():
         make_archive(ctx)
     kernel = ctx.build / "target" / "sgx" / "adyton-kernel"
-    return harness.run([ctx.build / "tests" / "boundary" / "adyton-hostile", seed, kernel, archive,
-                        "/bin/busybox", "sh", "-c", SCRIPT], stdin=INPUT, timeout=TIMEOUT,
-                       env=ctx.env)
+    return [ctx.build / "tests" / "boundary" / "adyton-hostile", seed, kernel, archive, "/bin/busybox", "sh", "-c", script]
+
+
+def attempt(ctx, seed):
+    return harness.run(command(ctx, seed, SCRIPT), stdin=INPUT, timeout=TIMEOUT, env=ctx.env)
+
+
+def attempt_files(ctx, seed):
+    """Its stdout is what the output file holds at the end."""
+    source, target = (ctx.tmp / f"hostile-{seed}.{name}" for name in ("in", "out"))
+    source.write_bytes(INPUT)
+    target.write_bytes(b"")
+    redirect = 'source=$1 target=$2; shift 2; exec "$@" < "$source" 1<> "$target"'
+    result = harness.run(["/bin/sh", "-c", redirect, "sh", source, target, *command(ctx, seed, FILES_SCRIPT)],
+                         timeout=TIMEOUT, env=ctx.env)
+    result.out = target.read_bytes()
+    source.unlink()
+    target.unlink()
+    return result
 
 
 def honest(ctx):
@@ -70,13 +91,22 @@ def honest(ctx):
                    f"an honest host: status {result.status}, {result.out!r}, {result.err[-500:]!r}")
 
 
+def honest_files(ctx):
+    result = attempt_files(ctx, "0")
+    harness.expect(result.status == 5 and result.out == FILES_LEFT,
+                   f"an honest host: status {result.status}, {result.out!r}, {result.err[-500:]!r}")
+
+
 def cases(ctx):
     tool = ctx.build / "tests" / "boundary" / "adyton-hostile"
     yield harness.Case("honest", lambda: honest(ctx))
+    yield harness.Case("honest-files", lambda: honest_files(ctx))
     calls = harness.run([tool, "--list"]).text().split("\n")
     for number, name in (c.split() for c in calls if c):
         for i, lie in enumerate(LIES):
             seed = f"{number}:{i}:{TIMES}"
             yield harness.Case(f"{name}-{lie}", lambda seed=seed: judge(attempt(ctx, seed)))
+            if name in FILES_CALLS:
+                yield harness.Case(f"{name}-{lie}-files", lambda seed=seed: judge(attempt_files(ctx, seed)))
     for seed in range(1, SEEDS + 1):
         yield harness.Case(f"seed-{seed}", lambda seed=seed: judge(attempt(ctx, str(seed))))
