@@ -32,10 +32,13 @@ static struct console g_consoles[CONSOLE_COUNT];
 
 void console_probe(void)
 {
+    static const char *const names[CONSOLE_COUNT] = {"host:[0]", "host:[1]", "host:[2]"};
+
     for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
         struct console *c = &g_consoles[fd];
 
         c->fd = fd;
+        c->name = names[fd];
         c->kind = target_host_fd_kind(fd, &c->flags);
         waitqueue_init(&c->wq);
         c->wq.host_fd = fd;
@@ -313,10 +316,10 @@ static const struct inode_ops *console_inode_ops(const struct console *c)
 }
 
 /* An inode without a name in any directory, and the descriptor's file. */
-static struct file *create_anon(struct console *c, const char *name, int flags)
+static struct file *create_anon(struct console *c, int flags)
 {
     bool regular = c->kind == TARGET_FD_FILE;
-    struct file *f = file_create_anon(name, regular ? &hostfile_ops : &console_ops, c, flags);
+    struct file *f = file_create_anon(c->name, regular ? &hostfile_ops : &console_ops, c, flags);
     struct inode *inode;
 
     if (IS_ERR(f))
@@ -331,13 +334,12 @@ static struct file *create_anon(struct console *c, const char *name, int flags)
 }
 
 /* A second descriptor of the same file of the host: a file of its own over the same inode. */
-static struct file *create_peer(struct console *c, const struct console *first, const char *name,
-                                int flags)
+static struct file *create_peer(struct console *c, const struct console *first, int flags)
 {
     struct file *f;
 
     inode_get(first->inode);
-    f = file_create_on(first->inode, name, flags);
+    f = file_create_on(first->inode, c->name, flags);
     if (!IS_ERR(f))
         f->private = c;
     return f;
@@ -356,7 +358,6 @@ static struct console *same_file(const struct console *c)
 
 static struct file *open_anon(struct console *c, int flags)
 {
-    static const char *const names[] = {"host:[0]", "host:[1]", "host:[2]"};
     struct target_stat st = {.identity = 0};
     bool known = !target_host_stat(c->fd, &st);
     struct console *first;
@@ -364,7 +365,7 @@ static struct file *open_anon(struct console *c, int flags)
 
     c->identity = st.identity;
     first = known && c->kind == TARGET_FD_FILE ? same_file(c) : NULL;
-    f = first ? create_peer(c, first, names[c->fd], flags) : create_anon(c, names[c->fd], flags);
+    f = first ? create_peer(c, first, flags) : create_anon(c, flags);
     if (IS_ERR(f))
         return f;
     if (known)
@@ -414,7 +415,7 @@ static struct file *console_open(struct console *c)
     struct file *f;
 
     if (c->kind == TARGET_FD_FILE)
-        flags |= c->flags & (O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME);
+        flags |= c->flags & (O_SYNC | O_DIRECT | O_NOATIME);
     if (c->kind != TARGET_FD_PIPE && c->kind != TARGET_FD_SOCKET)
         flags |= O_LARGEFILE;
     f = open_terminal(c, flags);

@@ -27,7 +27,8 @@ const char *mem_path(dev_t rdev);
 #define HOST_IO_SIZE  65536u /* most bytes of one host call */
 
 struct console {
-    int fd;                   /* of the host: 0, 1 or 2; constant, as are kind and flags */
+    int fd;                   /* of the host: 0, 1 or 2; constant, as are the next three */
+    const char *name;         /* where no better one is known */
     enum target_fd_kind kind;
     int flags;                /* O_ACCMODE, O_APPEND, O_NONBLOCK as the host opened it */
     struct waitqueue wq;      /* woken by the host's readiness */
