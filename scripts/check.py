@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -75,7 +76,15 @@ def run_case(case, counts):
         print(f"{kind:8}{case.name} ({took:.1f} s)" + (f": {text}" if text else ""), flush=True)
 
 
+def default_signals():
+    """A shell's background job starts with some signals ignored, and the programs under test would too."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main():
+    default_signals()
     parser = argparse.ArgumentParser(description="Runs Adyton's tests.")
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--jobs", default=os.cpu_count() or 1, type=int)
