@@ -28,6 +28,29 @@ static bool stops_early(const struct sgx_device *dev, uint64_t done)
     return dev->early_stop != 0 && done == dev->early_stop * SIM_PAGE_SIZE;
 }
 
+/* What one ioctl does to one page, lock held: 0 or -errno. `params` is the ioctl's argument. */
+typedef int (*page_fn)(struct sgx_device *dev, uint64_t addr, void *params);
+
+/* Page by page up to the first that fails; *done counts the bytes before it. */
+static int each_page(struct sgx_device *dev, uint64_t offset, uint64_t length, page_fn fn,
+                     void *params, __u64 *done)
+{
+    int ret;
+
+    for (*done = 0; *done < length; *done += SIM_PAGE_SIZE) {
+        if (stops_early(dev, *done)) {
+            return -EAGAIN;
+        }
+        sim_lock(dev);
+        ret = fn(dev, dev->base + offset + *done, params);
+        sim_unlock(dev);
+        if (ret != 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
 /* ETRACK, then the IPI that makes every thread inside leave and come back. Lock held. */
 static void etrack(struct sgx_device *dev)
 {
@@ -55,9 +78,9 @@ static int emodpr(struct sgx_device *dev, uint64_t addr, uint32_t *entry, uint32
     return SGX_SUCCESS;
 }
 
-static int restrict_page(struct sgx_device *dev, uint64_t addr,
-                         struct sgx_enclave_restrict_permissions *params)
+static int restrict_page(struct sgx_device *dev, uint64_t addr, void *arg)
 {
+    struct sgx_enclave_restrict_permissions *params = arg;
     uint32_t *entry;
     int ret = page_lookup(dev, addr, &entry);
 
@@ -79,8 +102,7 @@ static int restrict_page(struct sgx_device *dev, uint64_t addr,
 int sim_ioc_restrict(struct sgx_device *dev, void *arg)
 {
     struct sgx_enclave_restrict_permissions params;
-    uint64_t done;
-    int ret = 0;
+    int ret;
 
     if (!dev->initialized) {
         return -EINVAL;
@@ -94,19 +116,7 @@ int sim_ioc_restrict(struct sgx_device *dev, void *arg)
         params.result != 0 || params.count != 0) {
         return -EINVAL;
     }
-    for (done = 0; done < params.length && ret == 0; done += SIM_PAGE_SIZE) {
-        if (stops_early(dev, done)) {
-            ret = -EAGAIN;
-            break;
-        }
-        sim_lock(dev);
-        ret = restrict_page(dev, dev->base + params.offset + done, &params);
-        sim_unlock(dev);
-        if (ret != 0) {
-            break;
-        }
-    }
-    params.count = done;
+    ret = each_page(dev, params.offset, params.length, restrict_page, &params, &params.count);
     return sim_copy(arg, &params, sizeof(params)) != 0 ? -EFAULT : ret;
 }
 
@@ -127,9 +137,9 @@ static bool type_change_allowed(enum sgx_page_type from, enum sgx_page_type to)
     return from == SGX_PT_REG || (from == SGX_PT_TCS && to == SGX_PT_TRIM);
 }
 
-static int modify_page(struct sgx_device *dev, uint64_t addr,
-                       struct sgx_enclave_modify_types *params)
+static int modify_page(struct sgx_device *dev, uint64_t addr, void *arg)
 {
+    struct sgx_enclave_modify_types *params = arg;
     const uint32_t read_write = (EPCM_R | EPCM_W) << EPCM_MAX_POS;
     enum sgx_page_type type = (enum sgx_page_type)params->page_type;
     uint32_t *entry;
@@ -162,8 +172,7 @@ static int modify_page(struct sgx_device *dev, uint64_t addr,
 int sim_ioc_modify(struct sgx_device *dev, void *arg)
 {
     struct sgx_enclave_modify_types params;
-    uint64_t done;
-    int ret = 0;
+    int ret;
 
     if (!dev->initialized) {
         return -EINVAL;
@@ -177,20 +186,9 @@ int sim_ioc_modify(struct sgx_device *dev, void *arg)
     }
     if (params.page_type != SGX_PT_TCS && params.page_type != SGX_PT_TRIM) {
         ret = -EINVAL;
+    } else {
+        ret = each_page(dev, params.offset, params.length, modify_page, &params, &params.count);
     }
-    for (done = 0; done < params.length && ret == 0; done += SIM_PAGE_SIZE) {
-        if (stops_early(dev, done)) {
-            ret = -EAGAIN;
-            break;
-        }
-        sim_lock(dev);
-        ret = modify_page(dev, dev->base + params.offset + done, &params);
-        sim_unlock(dev);
-        if (ret != 0) {
-            break;
-        }
-    }
-    params.count = done;
     return sim_copy(arg, &params, sizeof(params)) != 0 ? -EFAULT : ret;
 }
 
@@ -211,11 +209,12 @@ static void eremove(struct sgx_device *dev, uint64_t addr, uint32_t *entry)
     dev->cnt.eremove++;
 }
 
-static int remove_page(struct sgx_device *dev, uint64_t addr)
+static int remove_page(struct sgx_device *dev, uint64_t addr, void *params)
 {
     uint32_t *entry;
     int ret = page_lookup(dev, addr, &entry);
 
+    (void)params;
     if (ret != 0) {
         return ret;
     }
@@ -233,8 +232,7 @@ static int remove_page(struct sgx_device *dev, uint64_t addr)
 int sim_ioc_remove(struct sgx_device *dev, void *arg)
 {
     struct sgx_enclave_remove_pages params;
-    uint64_t done;
-    int ret = 0;
+    int ret;
 
     if (!dev->initialized) {
         return -EINVAL;
@@ -245,18 +243,6 @@ int sim_ioc_remove(struct sgx_device *dev, void *arg)
     if (sim_check_range(dev, params.offset, params.length) != 0 || params.count != 0) {
         return -EINVAL;
     }
-    for (done = 0; done < params.length && ret == 0; done += SIM_PAGE_SIZE) {
-        if (stops_early(dev, done)) {
-            ret = -EAGAIN;
-            break;
-        }
-        sim_lock(dev);
-        ret = remove_page(dev, dev->base + params.offset + done);
-        sim_unlock(dev);
-        if (ret != 0) {
-            break;
-        }
-    }
-    params.count = done;
+    ret = each_page(dev, params.offset, params.length, remove_page, &params, &params.count);
     return sim_copy(arg, &params, sizeof(params)) != 0 ? -EFAULT : ret;
 }

@@ -70,6 +70,22 @@ static struct sim_fault accept_tcs(struct sgx_device *dev, uint64_t addr)
     return sim_ok();
 }
 
+/* A leaf under the device's lock, counted when it did not fault. */
+static struct sim_fault leaf_locked(struct sim_thread *t, struct sim_regs *r,
+                                    struct sim_fault (*leaf)(struct sim_thread *, struct sim_regs *),
+                                    uint64_t *count)
+{
+    struct sim_fault fault;
+
+    sim_lock(t->dev);
+    fault = leaf(t, r);
+    sim_unlock(t->dev);
+    if (fault.vector == SIM_OK) {
+        ++*count;
+    }
+    return fault;
+}
+
 static struct sim_fault eaccept_locked(struct sim_thread *t, struct sim_regs *r)
 {
     const uint64_t compared = SGX_SECINFO_RWX | SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED |
@@ -109,15 +125,7 @@ static struct sim_fault eaccept_locked(struct sim_thread *t, struct sim_regs *r)
 
 struct sim_fault sim_eaccept(struct sim_thread *t, struct sim_regs *r)
 {
-    struct sim_fault fault;
-
-    sim_lock(t->dev);
-    fault = eaccept_locked(t, r);
-    sim_unlock(t->dev);
-    if (fault.vector == SIM_OK) {
-        t->cnt.eaccept++;
-    }
-    return fault;
+    return leaf_locked(t, r, eaccept_locked, &t->cnt.eaccept);
 }
 
 /* SECINFO as EACCEPTCOPY and EMODPE take it: a permission set that is not W without R. */
@@ -195,15 +203,7 @@ static struct sim_fault eacceptcopy_locked(struct sim_thread *t, struct sim_regs
 
 struct sim_fault sim_eacceptcopy(struct sim_thread *t, struct sim_regs *r)
 {
-    struct sim_fault fault;
-
-    sim_lock(t->dev);
-    fault = eacceptcopy_locked(t, r);
-    sim_unlock(t->dev);
-    if (fault.vector == SIM_OK) {
-        t->cnt.eacceptcopy++;
-    }
-    return fault;
+    return leaf_locked(t, r, eacceptcopy_locked, &t->cnt.eacceptcopy);
 }
 
 static struct sim_fault emodpe_locked(struct sim_thread *t, struct sim_regs *r)
@@ -237,13 +237,5 @@ static struct sim_fault emodpe_locked(struct sim_thread *t, struct sim_regs *r)
 
 struct sim_fault sim_emodpe(struct sim_thread *t, struct sim_regs *r)
 {
-    struct sim_fault fault;
-
-    sim_lock(t->dev);
-    fault = emodpe_locked(t, r);
-    sim_unlock(t->dev);
-    if (fault.vector == SIM_OK) {
-        t->cnt.emodpe++;
-    }
-    return fault;
+    return leaf_locked(t, r, emodpe_locked, &t->cnt.emodpe);
 }
