@@ -15,6 +15,7 @@
 
 #include "internal.h"
 #include "pagecache.h"
+#include "rw.h"
 
 #define BOUNCE_SIZE 512u
 
@@ -304,30 +305,12 @@ static loff_t seek_data(struct inode *inode, loff_t offset, bool data)
 
 loff_t pagecache_seek(struct file *f, loff_t offset, int whence)
 {
-    loff_t base = 0;
-
-    switch (whence) {
-    case SEEK_SET:
-        break;
-    case SEEK_CUR:
-        base = f->pos;
-        break;
-    case SEEK_END:
-        base = (loff_t)READ_ONCE(f->inode->size);
-        break;
-    case SEEK_DATA:
-    case SEEK_HOLE:
-        offset = seek_data(f->inode, offset, whence == SEEK_DATA);
-        if (offset < 0)
-            return offset;
-        break;
-    default:
-        return -EINVAL;
-    }
-    if (__builtin_add_overflow(base, offset, &base) || base < 0)
-        return -EINVAL;
-    f->pos = base;
-    return base;
+    if (whence != SEEK_DATA && whence != SEEK_HOLE)
+        return file_seek_default(f, offset, whence);
+    offset = seek_data(f->inode, offset, whence == SEEK_DATA);
+    if (offset >= 0)
+        f->pos = offset;
+    return offset;
 }
 
 /* ---- fallocate --------------------------------------------------------------------------------------------- */
