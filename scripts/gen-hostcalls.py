@@ -248,6 +248,9 @@ def gen_numbers(calls, digest):
     for c in calls:
         out.append(f"#define HOSTCALL_{c.name} {c.number}u")
     out.append(f"#define HOSTCALL_COUNT {len(calls) + 1}u")
+    out.append("\n/* X(name) for each call that returns: for tables of all of them. */")
+    out.append("#define HOSTCALL_EACH(X) \\\n    " + " \\\n    ".join(
+        f"X({c.name})" for c in calls if c.result != "never"))
     out.append("\n/* First 8 bytes, little-endian, of the table's SHA-256. */")
     out.append(f"#define ABI_DIGEST 0x{digest:016x}ULL\n\n#endif")
     return "\n".join(out) + "\n"

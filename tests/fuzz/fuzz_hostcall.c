@@ -25,11 +25,8 @@ typedef int64_t (*stub_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uin
 
 /* exit and abort do not return. */
 static void *const g_stubs[HOSTCALL_COUNT] = {
-#define STUB(name) [HOSTCALL_##name] = (void *)hostcall_##name
-    STUB(log),     STUB(read),         STUB(write),    STUB(poll),      STUB(fd_kind),
-    STUB(ioctl),   STUB(clock),        STUB(cpuid),    STUB(park),      STUB(unpark),
-    STUB(kick),    STUB(timer),        STUB(yield),    STUB(stats),     STUB(stop),
-    STUB(signals), STUB(mem_restrict), STUB(mem_type), STUB(mem_remove), STUB(debug_map),
+#define STUB(name) [HOSTCALL_##name] = (void *)hostcall_##name,
+    HOSTCALL_EACH(STUB)
 #undef STUB
 };
 

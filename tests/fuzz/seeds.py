@@ -151,7 +151,7 @@ def config():
 
 def hostcall():
     """tests/fuzz/fuzz_hostcall.c, struct step: number, fill, legal, reserved, result, arguments."""
-    for number in range(23):
+    for number in range(40):
         yield b"".join(struct.pack("<BBBxxxxxq6Q", number, 0xa5, legal, result, 3, 16, 1, 0, 0, 0)
                        for legal in (0x3f, 0) for result in (0, 1, 16, -4, -134, 1 << 40))
 
