@@ -383,3 +383,13 @@ void check_tree(struct mm *mm)
     assert_int_equal(mm->locked_vm, locked);
     assert_int_equal(mm->rss, rss);
 }
+
+void harness_nothing_left(void **state)
+{
+    struct mm_stats s;
+    (void)state;
+    harness_mm_drop();
+    mm_stats(&s);
+    assert_int_equal(s.used_pages, s.kernel_pages);
+    assert_int_equal(s.used_pages + s.free_pages, g_target.committed);
+}

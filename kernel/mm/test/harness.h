@@ -39,6 +39,9 @@ int touch_write(uintptr_t addr, u8 value, int *code);
 /* The tree's order, gaps and counters against what the VMAs and the page state say. */
 void check_tree(struct mm *mm);
 
+/* The last test: no page is owned by anybody but the kernel and the free pool. */
+void harness_nothing_left(void **state);
+
 /* Small deterministic random numbers. */
 u64 test_random(void);
 void test_seed(u64 seed);

@@ -445,17 +445,6 @@ static void test_host_refuses(void **state)
     }
 }
 
-/* After everything: no page is owned by anybody but the kernel and the free pool. */
-static void test_nothing_left(void **state)
-{
-    struct mm_stats s;
-    (void)state;
-    harness_mm_drop();
-    mm_stats(&s);
-    assert_int_equal(s.used_pages, s.kernel_pages);
-    assert_int_equal(s.used_pages + s.free_pages, g_target.committed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,7 +454,7 @@ int main(void)
         cmocka_unit_test(test_stack),          cmocka_unit_test(test_brk),
         cmocka_unit_test(test_limits),         cmocka_unit_test(test_exhaust_politely),
         cmocka_unit_test(test_poke),           cmocka_unit_test(test_mmap_errors),
-        cmocka_unit_test(test_host_refuses),   cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_host_refuses),   cmocka_unit_test(harness_nothing_left),
     };
     harness_init();
     return cmocka_run_group_tests_name("mm-map", tests, NULL, NULL);

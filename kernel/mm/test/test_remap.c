@@ -274,16 +274,6 @@ static void test_msync(void **state)
     assert_int_equal(sys_msync(a, 4 * PAGE_SIZE, MS_ASYNC), -ENOMEM);
 }
 
-static void test_nothing_left(void **state)
-{
-    struct mm_stats s;
-    (void)state;
-    harness_mm_drop();
-    mm_stats(&s);
-    assert_int_equal(s.used_pages, s.kernel_pages);
-    assert_int_equal(s.used_pages + s.free_pages, g_target.committed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,7 +281,7 @@ int main(void)
         cmocka_unit_test(test_remap_errors), cmocka_unit_test(test_dontunmap),
         cmocka_unit_test(test_remap_files),  cmocka_unit_test(test_dontneed),
         cmocka_unit_test(test_advice),       cmocka_unit_test(test_mlock),
-        cmocka_unit_test(test_msync),        cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_msync),        cmocka_unit_test(harness_nothing_left),
     };
     harness_init();
     return cmocka_run_group_tests_name("mm-remap", tests, NULL, NULL);
