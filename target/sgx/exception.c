@@ -39,12 +39,16 @@ static void regs_from_ssa(struct regs *r, const struct sgx_gprsgx *g)
     r->rsp = g->rsp;
 }
 
-/* The frame's exception, or TRAP_NONE for an interrupt. */
-static void exception_read(struct regs *r, const struct sgx_gprsgx *g)
+/*
+ * The frame's exception, or TRAP_NONE for an interrupt. Takes it: the host may enter again before it
+ * resumes the frame (a signal came, or it is malicious), and one exception must not be seen twice.
+ */
+static void exception_take(struct regs *r, struct sgx_gprsgx *g)
 {
     const struct sgx_exinfo *ex = (const void *)((uintptr_t)g - sizeof(*ex));
     u32 info = g->exit_info;
 
+    g->exit_info = 0;
     r->trapno = TRAP_NONE;
     r->error = 0;
     r->addr = 0;
@@ -78,7 +82,7 @@ static void stage1_user(struct thread_area *area, struct sgx_gprsgx *g)
     struct regs *r = (struct regs *)(area->kstack - sizeof(*r));
 
     regs_from_ssa(r, g);
-    exception_read(r, g);
+    exception_take(r, g);
     resume_in_kernel(g, area, (uintptr_t)arch_trap_user_entry, (uintptr_t)r);
 }
 
@@ -93,7 +97,7 @@ static void stage1_kernel(struct thread_area *area, struct sgx_gprsgx *g)
     struct regs *r;
     uintptr_t frame;
 
-    exception_read(&fault, g);
+    exception_take(&fault, g);
     if (fault.trapno == TRAP_NONE) {
         area->interrupts++;
         if (area->task)
