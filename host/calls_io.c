@@ -20,18 +20,29 @@
 
 #define POLL_MAX 64
 
+/*
+ * A system call that may wait. A signal that struck the enclave's kernel is only marked there: it must not
+ * wait before it has looked. One that comes after this check sets `notice`.
+ */
+static long wait_syscall(struct host_context *ctx, long number, long a, long b, long c, long d, long e)
+{
+    if (__atomic_load_n(&ctx->block->pending_signals, __ATOMIC_SEQ_CST))
+        return -EINTR;
+    return host_syscall(&ctx->notice, number, a, b, c, d, e, 0);
+}
+
 int64_t host_read(struct host_context *ctx, int32_t fd, uint64_t size, void *buf)
 {
     if (!fds_granted(fd))
         return -EBADF;
-    return host_syscall(&ctx->notice, SYS_read, fd, (long)buf, (long)size, 0, 0, 0);
+    return wait_syscall(ctx, SYS_read, fd, (long)buf, (long)size, 0, 0);
 }
 
 int64_t host_write(struct host_context *ctx, int32_t fd, uint64_t size, const void *buf)
 {
     if (!fds_granted(fd))
         return -EBADF;
-    return host_syscall(&ctx->notice, SYS_write, fd, (long)buf, (long)size, 0, 0, 0);
+    return wait_syscall(ctx, SYS_write, fd, (long)buf, (long)size, 0, 0);
 }
 
 /* Who stands behind the descriptor, as the kernel's enum target_fd_kind counts. */
@@ -206,7 +217,7 @@ static int64_t return_fds(const struct pollfd *list, unsigned count, void *data)
 static long do_ppoll(struct host_context *ctx, struct pollfd *list, unsigned count,
                      struct timespec *timeout)
 {
-    return host_syscall(&ctx->notice, SYS_ppoll, (long)list, count, (long)timeout, 0, 8, 0);
+    return wait_syscall(ctx, SYS_ppoll, (long)list, count, (long)timeout, 0, 8);
 }
 
 int64_t host_poll(struct host_context *ctx, uint64_t size, void *fds, int64_t timeout_ns)

@@ -16,7 +16,8 @@
  *  - inside, but the thread is at CSSA 1 already: `notice` makes the loop enter once more;
  *  - in a host call that waits: host_syscall() gives -EINTR, without a race;
  *  - on the way in, where the instruction that enters cannot be told from here: `notice`, and a timer
- *    signal a moment later finds the thread inside (or again, until it does).
+ *    signal a moment later finds the thread inside (or again, until it does), or in the next host call
+ *    that waits, which it ends: the enclave may not have looked in between.
  * The handlers touch only the fields named for them and call only async-signal-safe functions.
  */
 #include <errno.h>
@@ -52,15 +53,13 @@ static void notice_thread(struct host_context *ctx, ucontext_t *uc, int nudged)
     uintptr_t rip = (uintptr_t)regs[REG_RIP];
 
     if (rip >= (uintptr_t)host_syscall_begin && rip < (uintptr_t)host_syscall_end) {
-        if (nudged)
-            return;
-        ctx->notice = 1;
+        if (!nudged)
+            ctx->notice = 1;
         regs[REG_RIP] = (greg_t)(uintptr_t)host_syscall_abort;
         return;
     }
     if (!ctx->entering) {
-        if (!nudged)
-            ctx->notice = 1;
+        ctx->notice = 1;
         return;
     }
     if (regs[REG_RAX] == SGX_ERESUME && (uint64_t)regs[REG_RBX] == ctx->tcs &&
