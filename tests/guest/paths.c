@@ -81,8 +81,9 @@ static void test_o_path(int dir)
     CHECK_ERRNO(read(fd, buf, 1), EBADF);
     CHECK_ERRNO(write(fd, buf, 1), EBADF);
     CHECK_ERRNO(lseek(fd, 0, SEEK_SET), EBADF);
-    CHECK_ERRNO(fchmod(fd, 0600), EBADF);
-    CHECK_ERRNO(fchown(fd, 0, 0), EBADF);
+    /* the calls themselves: musl's functions go by way of /proc */
+    CHECK_ERRNO(syscall(SYS_fchmod, fd, 0600), EBADF);
+    CHECK_ERRNO(syscall(SYS_fchown, fd, 0, 0), EBADF);
     CHECK_ERRNO(ftruncate(fd, 0), EBADF);
     CHECK_ERRNO(fcntl(fd, F_SETFL, O_APPEND), EBADF);
     CHECK((fcntl(fd, F_GETFL) & O_PATH) == O_PATH && fcntl(fd, F_GETFD) == FD_CLOEXEC);

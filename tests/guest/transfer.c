@@ -10,6 +10,14 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#ifndef __GLIBC__ /* musl 1.2.3 has neither */
+#include <linux/fs.h>
+#include <sys/syscall.h>
+#define preadv2(fd, iov, count, at, flags)                                                         \
+    syscall(SYS_preadv2, (long)(fd), iov, (long)(count), (long)(at), 0L, (long)(flags))
+#define pwritev2(fd, iov, count, at, flags)                                                        \
+    syscall(SYS_pwritev2, (long)(fd), iov, (long)(count), (long)(at), 0L, (long)(flags))
+#endif
 
 static volatile sig_atomic_t g_signal;
 
