@@ -182,13 +182,16 @@ static bool fixup_exception(struct regs *r)
 
 void trap_kernel(struct regs *r)
 {
-    int sig, code;
+    int sig = 0, code;
 
     if (r->trapno == TRAP_PF && fault_in_user_range(r->addr) && current->mm &&
         mm_fault(current->mm, r->addr, fault_access(r->error), &sig, &code) == 0)
         return;
-    if (fixup_exception(r))
+    if (fixup_exception(r)) {
+        if (sig == SIGKILL) /* no memory left for a page of the program: as if it had touched it itself */
+            signal_force_fault(SIGKILL, SI_KERNEL, r->addr, TRAP_PF, r->error & 0x17);
         return;
+    }
     panic("exception %lu (error %#lx, address %#lx) in the kernel at %#lx, stack %#lx", r->trapno,
           r->error, r->addr, r->rip, r->rsp);
 }
