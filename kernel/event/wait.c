@@ -66,21 +66,41 @@ void waitqueue_wake_one(struct waitqueue *wq, unsigned key)
     wake(wq, key, true);
 }
 
-void waiter_add_fn(struct waiter *w, struct waitqueue *wq, unsigned events, waiter_fn fn,
-                   bool exclusive)
+static void enqueue(struct waiter *w, struct waitqueue *wq, waiter_fn fn, bool exclusive)
 {
     w->wq = wq;
-    w->task = current_task();
     w->fn = fn;
-    w->events = events;
     w->exclusive = exclusive;
-    list_add_tail(&w->task->waiters, &w->task_link);
     spin_lock(&wq->lock);
     if (exclusive)
         list_add_tail(&wq->waiters, &w->link);
     else
         list_add(&wq->waiters, &w->link);
     spin_unlock(&wq->lock);
+}
+
+void waiter_add_fn(struct waiter *w, struct waitqueue *wq, unsigned events, waiter_fn fn,
+                   bool exclusive)
+{
+    w->task = current_task();
+    w->events = events;
+    list_add_tail(&w->task->waiters, &w->task_link);
+    enqueue(w, wq, fn, exclusive);
+}
+
+void waiter_watch(struct waiter *w, struct waitqueue *wq, waiter_fn fn, bool exclusive)
+{
+    w->task = NULL;
+    w->events = ~0u;
+    list_init(&w->task_link);
+    enqueue(w, wq, fn, exclusive);
+}
+
+void waiter_unwatch(struct waiter *w)
+{
+    spin_lock(&w->wq->lock);
+    list_del(&w->link);
+    spin_unlock(&w->wq->lock);
 }
 
 void waiter_add(struct waiter *w, struct waitqueue *wq, unsigned events)

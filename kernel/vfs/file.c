@@ -4,6 +4,7 @@
  * A file holds its path (which holds the inode) and the opener's credentials.
  */
 #include <kernel/alloc.h>
+#include <kernel/poll.h>
 #include <kernel/time.h>
 #include <linux/mount.h>
 
@@ -33,6 +34,7 @@ struct file *file_alloc(int flags) NO_LOCK_ANALYSIS /* nobody sees it yet */
     f->cred = cred;
     f->private = NULL;
     f->internal = 0;
+    list_init(&f->watches);
     f->owner_type = f->owner = f->owner_signal = 0;
     return f;
 }
@@ -51,6 +53,8 @@ void file_put(struct file *f)
     if (likely(!ref_put(&f->ref)))
         return;
     if (f->path.dentry) {
+        if (unlikely(!list_empty(&f->watches)))
+            epoll_forget_file(f);
         if (f->internal & FILE_LOCKED)
             lock_release(f);
         if (f->ops->release)

@@ -252,6 +252,7 @@ struct file {
     struct cred *cred;   /* of the opener */
     void *private;
     u8 internal;         /* FILE_*; vfs/ only */
+    struct list watches; /* epoll's items; guarded by g_watch_lock in event/epoll.c */
     /* F_SETOWN, F_SETOWN_EX, F_SETSIG: stored as Linux does; guarded by pos_lock. */
     int owner_type, owner, owner_signal;
 };

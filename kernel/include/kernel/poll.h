@@ -9,6 +9,8 @@
 #include <kernel/wait.h>
 #include <linux/poll.h>
 
+struct file;
+
 struct poll_table {
     void (*add)(struct poll_table *pt, struct waitqueue *wq);
     unsigned events; /* of interest */
@@ -19,5 +21,8 @@ static inline void poll_wait(struct poll_table *pt, struct waitqueue *wq)
     if (pt && pt->add)
         pt->add(pt, wq);
 }
+
+/* The last reference on a file goes: every epoll forgets it. */
+void epoll_forget_file(struct file *f);
 
 #endif

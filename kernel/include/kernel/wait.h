@@ -52,6 +52,13 @@ void waiter_remove(struct waiter *w);
 void waiter_add_fn(struct waiter *w, struct waitqueue *wq, unsigned events, waiter_fn fn,
                    bool exclusive);
 
+/*
+ * A waiter that no task blocks on (epoll's): `fn` is called by every wake, whatever its key, until
+ * waiter_unwatch(), after which it does not run any more. Host descriptors of the queue are not polled for it.
+ */
+void waiter_watch(struct waiter *w, struct waitqueue *wq, waiter_fn fn, bool exclusive);
+void waiter_unwatch(struct waiter *w);
+
 #define DEADLINE_NONE UINT64_MAX
 
 /*
