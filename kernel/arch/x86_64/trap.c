@@ -66,18 +66,31 @@ static void emulate_cpuid(struct regs *r)
     r->rip += 2;
 }
 
+/* Interrupts and I/O: #UD in an enclave (SDM 3D, illegal instructions), #GP for a program elsewhere. */
+static bool is_privileged(u8 op)
+{
+    return op == 0xcd || (op >= 0x6c && op <= 0x6f) || (op >= 0xe4 && op <= 0xe7) ||
+           (op >= 0xec && op <= 0xef);
+}
+
 static void user_invalid_opcode(struct regs *r)
 {
-    u8 op[2] = {0, 0};
-    size_t n = copy_from_user_partial(op, (const void __user *)r->rip, sizeof(op));
+    u8 code[3] = {0, 0, 0};
+    size_t n = copy_from_user_partial(code, (const void __user *)r->rip, sizeof(code));
+    size_t rex = (code[0] & 0xf0) == 0x40; /* a prefix that changes none of these */
+    const u8 *op = code + rex;
 
-    if (n == 2 && op[0] == 0x0f && op[1] == 0x05) {
+    if (n >= rex + 2 && op[0] == 0x0f && op[1] == 0x05) {
+        r->rip += rex;
         emulate_syscall(r);
-    } else if (n == 2 && op[0] == 0x0f && op[1] == 0xa2) {
+    } else if (n >= rex + 2 && op[0] == 0x0f && op[1] == 0xa2) {
+        r->rip += rex;
         emulate_cpuid(r);
-    } else if (n >= 1 && op[0] == 0xcc) {
-        r->rip += 1;
+    } else if (op[0] == 0xcc) {
+        r->rip += rex + 1;
         signal_force_fault(SIGTRAP, SI_KERNEL, 0, TRAP_BP, 0);
+    } else if (is_privileged(op[0])) {
+        signal_force_fault(SIGSEGV, SI_KERNEL, 0, TRAP_GP, 0);
     } else {
         signal_force_fault(SIGILL, ILL_ILLOPN, r->rip, TRAP_UD, 0);
     }
