@@ -24,8 +24,9 @@ static mutex_t g_nest_lock = MUTEX_INIT("epoll_nest"); /* outer to all: one epol
 
 /* ---- Ready ------------------------------------------------------------------------------------ */
 
-unsigned epitem_poll(struct epitem *it)
+unsigned epitem_poll(struct eventpoll *ep, struct epitem *it)
 {
+    assert_held(&ep->lock);
     return it->file->ops->poll(it->file, NULL) & it->event.events;
 }
 
@@ -142,13 +143,14 @@ static int item_add(struct eventpoll *ep, struct file *f, int fd, const struct e
     return 0;
 }
 
-static void item_modify(struct epitem *it, const struct epoll_event *ev) REQUIRES(&it->ep->lock)
+static void item_modify(struct eventpoll *ep, struct epitem *it, const struct epoll_event *ev)
+    REQUIRES(&ep->lock)
 {
     it->event.data = ev->data;
     WRITE_ONCE(it->event.events, ev->events);
     /* A wake between the two sees the new events, or its cause is seen here. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (epitem_poll(it))
+    if (epitem_poll(ep, it))
         epitem_ready(it);
 }
 
@@ -171,29 +173,39 @@ static void epoll_release(struct file *f)
     ep_put(ep);
 }
 
+/* An epoll that watches the file, with a reference; NULL: none. */
+static struct eventpoll *watcher_of(struct file *f)
+{
+    struct eventpoll *ep = NULL;
+
+    spin_lock(&g_watch_lock);
+    if (!list_empty(&f->watches)) {
+        ep = list_first(&f->watches, struct epitem, file_link)->ep;
+        ref_get(&ep->ref); /* its own close removes the item first, under the lock */
+    }
+    spin_unlock(&g_watch_lock);
+    return ep; /* NOLINT(clang-analyzer-unix.Malloc): it does not follow that the items are gone */
+}
+
+static void forget_items(struct eventpoll *ep, const struct file *f)
+{
+    struct epitem *it, *tmp;
+
+    mutex_lock(&ep->lock);
+    list_for_each_safe(it, tmp, &ep->items, link)
+    {
+        if (it->file == f)
+            item_remove(ep, it);
+    }
+    mutex_unlock(&ep->lock);
+}
+
 void epoll_forget_file(struct file *f)
 {
-    for (;;) {
-        struct eventpoll *ep = NULL;
-        struct epitem *it;
+    struct eventpoll *ep;
 
-        spin_lock(&g_watch_lock);
-        if (!list_empty(&f->watches)) {
-            ep = list_first(&f->watches, struct epitem, file_link)->ep;
-            ref_get(&ep->ref); /* its own close removes the item first, under the lock */
-        }
-        spin_unlock(&g_watch_lock);
-        if (!ep)
-            return;
-        mutex_lock(&ep->lock);
-        list_for_each(it, &ep->items, link)
-        {
-            if (it->file == f) {
-                item_remove(ep, it);
-                break;
-            }
-        }
-        mutex_unlock(&ep->lock);
+    while ((ep = watcher_of(f))) {
+        forget_items(ep, f);
         ep_put(ep);
     }
 }
@@ -214,7 +226,7 @@ static unsigned epoll_poll(struct file *f, struct poll_table *pt)
     {
         if (it->host && pt && pt->add)
             (void)it->file->ops->poll(it->file, pt);
-        if (!ready && !list_empty(&it->ready_link) && epitem_poll(it))
+        if (!ready && !list_empty(&it->ready_link) && epitem_poll(ep, it))
             ready = POLLIN | POLLRDNORM;
     }
     mutex_unlock(&ep->lock);
@@ -329,7 +341,7 @@ static int ctl_locked(struct eventpoll *ep, struct file *f, int fd, int op,
             return -ENOENT;
         if (it->event.events & EPOLLEXCLUSIVE)
             return -EINVAL;
-        item_modify(it, ev);
+        item_modify(ep, it, ev);
         return 0;
     case EPOLL_CTL_DEL:
         if (!it)
@@ -340,26 +352,37 @@ static int ctl_locked(struct eventpoll *ep, struct file *f, int fd, int op,
     return -EINVAL;
 }
 
+static int ctl_items(struct eventpoll *ep, struct file *f, int fd, int op,
+                     const struct epoll_event *ev)
+{
+    int err;
+
+    mutex_lock(&ep->lock);
+    err = ctl_locked(ep, f, fd, op, ev);
+    mutex_unlock(&ep->lock);
+    return err;
+}
+
+static int ctl_nest(struct file *epf, struct file *f, int fd, const struct epoll_event *ev)
+{
+    int err;
+
+    mutex_lock(&g_nest_lock);
+    err = may_nest(epf, f) ? ctl_items(epf->private, f, fd, EPOLL_CTL_ADD, ev) : -ELOOP;
+    mutex_unlock(&g_nest_lock);
+    return err;
+}
+
 static int ctl_files(struct file *epf, struct file *f, int fd, int op, struct epoll_event *ev)
 {
     int err = ctl_check(epf, f, op, ev);
-    bool nests = !err && op == EPOLL_CTL_ADD && file_epoll(f);
-    struct eventpoll *ep = epf->private;
 
     if (err)
         return err;
     ev->events |= EPOLLERR | EPOLLHUP;
-    if (nests) {
-        mutex_lock(&g_nest_lock);
-        err = may_nest(epf, f) ? 0 : -ELOOP;
-    }
-    mutex_lock(&ep->lock);
-    if (!err)
-        err = ctl_locked(ep, f, fd, op, ev);
-    mutex_unlock(&ep->lock);
-    if (nests)
-        mutex_unlock(&g_nest_lock);
-    return err;
+    if (op == EPOLL_CTL_ADD && file_epoll(f))
+        return ctl_nest(epf, f, fd, ev);
+    return ctl_items(epf->private, f, fd, op, ev);
 }
 
 long sys_epoll_ctl(int epfd, int op, int fd, void __user *uevent)

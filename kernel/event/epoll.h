@@ -51,7 +51,7 @@ struct epitem {
 struct eventpoll *file_epoll(const struct file *f);
 
 /* What the item's file has of what the item wants. */
-unsigned epitem_poll(struct epitem *it) REQUIRES(&it->ep->lock);
+unsigned epitem_poll(struct eventpoll *ep, struct epitem *it) REQUIRES(&ep->lock);
 
 /* Puts it on the ready list unless it is there, and wakes who waits. Any context. */
 void epitem_ready(struct epitem *it);

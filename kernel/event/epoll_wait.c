@@ -54,7 +54,7 @@ static int tell_item(struct eventpoll *ep, struct epitem *it, struct epoll_event
 {
     struct epoll_event ev = it->event;
 
-    ev.events = epitem_poll(it);
+    ev.events = epitem_poll(ep, it);
     if (!ev.events)
         return 0;
     if (copy_to_user(out, &ev, sizeof(ev))) {

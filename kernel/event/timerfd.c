@@ -38,10 +38,12 @@ static void timerfd_put(struct timerfd *t)
 
 /* ---- The ktimer ------------------------------------------------------------------------------- */
 
+/* Takes the ktimer's reference back; the caller has its own. */
 static void timerfd_disarm(struct timerfd *t)
 {
-    if (ktimer_cancel(&t->kt))
-        timerfd_put(t);
+    bool last = ktimer_cancel(&t->kt) && ref_put(&t->ref);
+
+    ASSERT(!last);
 }
 
 static void timerfd_arm(struct timerfd *t, u64 deadline)
