@@ -69,6 +69,25 @@
         .cfi_return_column 16
         .endm
 
+/* The program's or the interrupted kernel's registers, all but RIP, RFLAGS and RSP, from struct regs. */
+        .macro  load_registers
+        mov     R_R15(%rsp), %r15
+        mov     R_R14(%rsp), %r14
+        mov     R_R13(%rsp), %r13
+        mov     R_R12(%rsp), %r12
+        mov     R_RBP(%rsp), %rbp
+        mov     R_RBX(%rsp), %rbx
+        mov     R_R11(%rsp), %r11
+        mov     R_R10(%rsp), %r10
+        mov     R_R9(%rsp), %r9
+        mov     R_R8(%rsp), %r8
+        mov     R_RAX(%rsp), %rax
+        mov     R_RCX(%rsp), %rcx
+        mov     R_RDX(%rsp), %rdx
+        mov     R_RSI(%rsp), %rsi
+        mov     R_RDI(%rsp), %rdi
+        .endm
+
         .text
 
 /* struct regs' part that a syscall fills; the caller's RSP is in the thread area. */
@@ -134,21 +153,7 @@ arch_ret_to_user:
         jne     9f
         mov     R_RIP(%rsp), %rax
         mov     %rax, %gs:TA_RET_RIP
-        mov     R_R15(%rsp), %r15
-        mov     R_R14(%rsp), %r14
-        mov     R_R13(%rsp), %r13
-        mov     R_R12(%rsp), %r12
-        mov     R_RBP(%rsp), %rbp
-        mov     R_RBX(%rsp), %rbx
-        mov     R_R11(%rsp), %r11
-        mov     R_R10(%rsp), %r10
-        mov     R_R9(%rsp), %r9
-        mov     R_R8(%rsp), %r8
-        mov     R_RAX(%rsp), %rax
-        mov     R_RCX(%rsp), %rcx
-        mov     R_RDX(%rsp), %rdx
-        mov     R_RSI(%rsp), %rsi
-        mov     R_RDI(%rsp), %rdi
+        load_registers
         push    R_RFLAGS(%rsp)
         popfq
         mov     R_RSP(%rsp), %rsp
@@ -178,21 +183,7 @@ arch_trap_kernel_entry:
         mov     %rcx, -8(%rax)
         mov     R_RFLAGS(%rsp), %rcx
         mov     %rcx, -16(%rax)
-        mov     R_R15(%rsp), %r15
-        mov     R_R14(%rsp), %r14
-        mov     R_R13(%rsp), %r13
-        mov     R_R12(%rsp), %r12
-        mov     R_RBP(%rsp), %rbp
-        mov     R_RBX(%rsp), %rbx
-        mov     R_R11(%rsp), %r11
-        mov     R_R10(%rsp), %r10
-        mov     R_R9(%rsp), %r9
-        mov     R_R8(%rsp), %r8
-        mov     R_RAX(%rsp), %rax
-        mov     R_RCX(%rsp), %rcx
-        mov     R_RDX(%rsp), %rdx
-        mov     R_RSI(%rsp), %rsi
-        mov     R_RDI(%rsp), %rdi
+        load_registers
         mov     R_RSP(%rsp), %rsp
         lea     -16(%rsp), %rsp
         popfq
