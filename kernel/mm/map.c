@@ -228,6 +228,23 @@ static int file_flags(const struct file *f, unsigned *vm_flags)
     return f->ops->mmap ? 0 : -ENODEV;
 }
 
+/*
+ * The VMA joins its object. What a seal forbids is looked up in one step with that: whoever adds a seal
+ * under the inode's lock either finds a writable mapping counted or is seen here.
+ */
+static int object_join(struct vma *v)
+{
+    if (!vma_shared_file(v))
+        return shared_attach(v);
+    struct inode *inode = v->file->inode;
+    mutex_lock(&inode->lock);
+    int err = inode_seals_map(inode, &v->flags);
+    if (!err)
+        err = shared_attach(v);
+    mutex_unlock(&inode->lock);
+    return err;
+}
+
 /* A VMA for a file, or shared memory, with an address still to come. ERR_PTR. */
 static struct vma *object_vma(struct mm *mm, struct map_request *r)
 {
@@ -240,9 +257,7 @@ static struct vma *object_vma(struct mm *mm, struct map_request *r)
     if (r->file)
         err = r->file->ops->mmap(r->file, v);
     if (!err)
-        err = shared_attach(v);
-    if (!err && vma_shared_file(v))
-        err = inode_seals_map(v->file->inode, &v->flags);
+        err = object_join(v);
     if (err) {
         vma_free(v);
         return ERR_PTR(err);

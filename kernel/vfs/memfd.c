@@ -113,11 +113,19 @@ long memfd_add_seals(struct file *f, unsigned seals)
 
 long memfd_get_seals(struct file *f)
 {
-    return is_memfd(f) ? (long)f->inode->seals : -EINVAL;
+    long seals;
+
+    if (!is_memfd(f))
+        return -EINVAL;
+    mutex_lock(&f->inode->lock);
+    seals = (long)f->inode->seals;
+    mutex_unlock(&f->inode->lock);
+    return seals;
 }
 
 int inode_seals_map(const struct inode *inode, unsigned *vm_flags)
 {
+    assert_held(&inode->lock);
     if (!(inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
         return 0;
     if (*vm_flags & VM_WRITE)

@@ -324,6 +324,7 @@ ssize_t file_write_checks(struct file *f, struct iov_iter *from, loff_t *pos);
 /*
  * For mm, before it maps a file MAP_SHARED: -EPERM when a seal forbids a mapping with these VM_* flags;
  * takes VM_MAYWRITE out of *vm_flags when a seal forbids to make it writable later (vfs/memfd.c).
+ * inode->lock held, until the mapping is counted in inode->writable_maps.
  */
 int inode_seals_map(const struct inode *inode, unsigned *vm_flags);
 
@@ -495,5 +496,7 @@ struct fs_context {
     mode_t umask;
 };
 struct fs_context *fs_context_create(void); /* root and cwd at the root mount, umask 022 */
+struct fs_context *fs_context_copy(struct fs_context *from); /* NULL: no memory */
+void fs_context_put(struct fs_context *fs);
 
 #endif
