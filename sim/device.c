@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sgx_device_sim: open and close, threads, counters, the registry of threads and ranges.
+ * sgx_device_sim: open and close, threads, counters, the registry of threads.
  *
- * g_registry.lock guards the writers of the thread table and the ranges; entry.S and signal handlers
- * read both without it. A thread's slot is published before its first entry and withdrawn after its
+ * g_registry.lock guards the list of threads and the writers of the thread table, which entry.S reads
+ * without it. A thread's slot is published before its first entry and withdrawn after its
  * last, so a thread in enclave mode always finds itself.
  */
 #include "internal.h"
@@ -76,44 +76,16 @@ _Static_assert(sizeof(struct sim_slot) == 16, "entry.S shifts by 4");
 
 struct sim_slot g_sim_slots[SIM_THREAD_SLOTS];
 struct sim_thread *_Atomic g_sim_only_thread;
-struct sim_range g_sim_ranges[SIM_DEVICES_MAX];
 __thread struct sim_thread *sim_self;
 int g_sim_pkey = -1;
 
 static struct {
     pthread_mutex_t lock;
-    unsigned threads;
+    struct sim_thread *threads; /* all that are started */
     unsigned devices;
+    bool key_made;
+    pthread_key_t key; /* its destructor stops a thread that ends without */
 } g_registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-int sim_publish_range(uint64_t start, uint64_t end)
-{
-    int ret = -ENOSPC;
-
-    pthread_mutex_lock(&g_registry.lock);
-    for (int i = 0; i < SIM_DEVICES_MAX; i++) {
-        if (g_sim_ranges[i].end == 0) {
-            atomic_store(&g_sim_ranges[i].start, start);
-            atomic_store(&g_sim_ranges[i].end, end);
-            ret = 0;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&g_registry.lock);
-    return ret;
-}
-
-void sim_withdraw_range(uint64_t start, uint64_t end)
-{
-    pthread_mutex_lock(&g_registry.lock);
-    for (int i = 0; i < SIM_DEVICES_MAX; i++) {
-        if (g_sim_ranges[i].start == start && g_sim_ranges[i].end == end) {
-            atomic_store(&g_sim_ranges[i].end, 0);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&g_registry.lock);
-}
 
 /* g_registry.lock held. */
 static int slot_add(struct sim_thread *t)
@@ -142,19 +114,52 @@ static struct sim_slot *slot_find(int32_t tid)
     return NULL;
 }
 
+/* g_registry.lock held. */
+static void list_add(struct sim_thread *t)
+{
+    t->prev = NULL;
+    t->next = g_registry.threads;
+    if (t->next != NULL) {
+        t->next->prev = t;
+    }
+    g_registry.threads = t;
+}
+
+static void list_remove(struct sim_thread *t)
+{
+    if (t->next != NULL) {
+        t->next->prev = t->prev;
+    }
+    if (t->prev != NULL) {
+        t->prev->next = t->next;
+    } else {
+        g_registry.threads = t->next;
+    }
+}
+
 /* With one thread started, the stub needs no search. g_registry.lock held. */
 static void update_only_thread(void)
 {
-    struct sim_thread *only = NULL;
+    struct sim_thread *first = g_registry.threads;
 
-    if (g_registry.threads == 1) {
-        for (uint32_t i = 0; i < SIM_THREAD_SLOTS && only == NULL; i++) {
-            if (g_sim_slots[i].tid > 0) {
-                only = g_sim_slots[i].thread;
-            }
-        }
+    atomic_store(&g_sim_only_thread, first != NULL && first->next == NULL ? first : NULL);
+}
+
+static void stop_at_exit(void *thread)
+{
+    sim_thread_stop(((struct sim_thread *)thread)->dev);
+}
+
+/* g_registry.lock held. */
+static int key_make(void)
+{
+    int ret = 0;
+
+    if (!g_registry.key_made) {
+        ret = -pthread_key_create(&g_registry.key, stop_at_exit);
+        g_registry.key_made = ret == 0;
     }
-    atomic_store(&g_sim_only_thread, only);
+    return ret;
 }
 
 static int registry_add(struct sim_thread *t)
@@ -164,15 +169,29 @@ static int registry_add(struct sim_thread *t)
     pthread_mutex_lock(&g_registry.lock);
     /* A second thread: the first must search from now on, before this one can enter. */
     atomic_store(&g_sim_only_thread, NULL);
-    ret = slot_add(t);
+    ret = key_make();
     if (ret == 0) {
-        g_registry.threads++;
+        ret = slot_add(t);
+    }
+    if (ret == 0) {
+        list_add(t);
     }
     update_only_thread();
     pthread_mutex_unlock(&g_registry.lock);
     return ret;
 }
 
+static void counters_add(struct sgx_counters *sum, const struct sgx_counters *part)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)part;
+
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++) {
+        to[i] += from[i];
+    }
+}
+
+/* What it counted goes to the device's counters in the same step. */
 static void registry_remove(struct sim_thread *t)
 {
     struct sim_slot *slot;
@@ -182,8 +201,11 @@ static void registry_remove(struct sim_thread *t)
     if (slot != NULL) {
         atomic_store(&slot->tid, -1);
         slot->thread = NULL;
-        g_registry.threads--;
     }
+    list_remove(t);
+    sim_lock(t->dev);
+    counters_add(&t->dev->cnt, &t->cnt);
+    sim_unlock(t->dev);
     update_only_thread();
     pthread_mutex_unlock(&g_registry.lock);
 }
@@ -292,6 +314,7 @@ int sim_thread_start(struct sgx_device *dev)
         return -ENOMEM;
     }
     t->dev = dev;
+    t->last_accept = UINT64_MAX;
     t->tid = (int32_t)syscall(SYS_gettid);
     read_bases(t);
     stack = (stack_t){.ss_sp = (uint8_t *)t + SIM_ALTSTACK_OFF, .ss_size = ALTSTACK_SIZE};
@@ -304,8 +327,10 @@ int sim_thread_start(struct sgx_device *dev)
         goto restore_stack;
     }
     sim_self = t;
-    atomic_fetch_add(&dev->refs, 1);
-    ret = dev->created ? sim_thread_arm(t) : 0;
+    ret = -pthread_setspecific(g_registry.key, t);
+    if (ret == 0 && dev->created) {
+        ret = sim_thread_arm(t);
+    }
     if (ret == 0) {
         ret = set_traps(t);
     }
@@ -323,16 +348,6 @@ free_block:
     return ret;
 }
 
-static void counters_add(struct sgx_counters *sum, const struct sgx_counters *part)
-{
-    uint64_t *to = (uint64_t *)sum;
-    const uint64_t *from = (const uint64_t *)part;
-
-    for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++) {
-        to[i] += from[i];
-    }
-}
-
 void sim_thread_stop(struct sgx_device *dev)
 {
     struct sim_thread *t = sim_self;
@@ -343,11 +358,8 @@ void sim_thread_stop(struct sgx_device *dev)
     clear_traps();
     registry_remove(t);
     sigaltstack(&t->old_altstack, NULL);
-    sim_lock(dev);
-    counters_add(&dev->cnt, &t->cnt);
-    sim_unlock(dev);
+    pthread_setspecific(g_registry.key, NULL);
     sim_self = NULL;
-    atomic_fetch_sub(&dev->refs, 1);
     block_free(t);
 }
 
@@ -356,9 +368,9 @@ static void sim_counters(struct sgx_device *dev, struct sgx_counters *out)
     pthread_mutex_lock(&g_registry.lock);
     sim_lock(dev);
     *out = dev->cnt;
-    for (uint32_t i = 0; i < SIM_THREAD_SLOTS; i++) {
-        if (g_sim_slots[i].tid > 0 && g_sim_slots[i].thread->dev == dev) {
-            counters_add(out, &g_sim_slots[i].thread->cnt);
+    for (const struct sim_thread *t = g_registry.threads; t != NULL; t = t->next) {
+        if (t->dev == dev) {
+            counters_add(out, &t->cnt);
         }
     }
     sim_unlock(dev);
@@ -405,7 +417,6 @@ static int sim_open(const struct sgx_device_config *config, struct sgx_device **
         d->config = *config;
     }
     d->epc_limit = d->config.epc_size == 0 ? UINT64_MAX : d->config.epc_size / SIM_PAGE_SIZE;
-    d->last_accept = UINT64_MAX;
     d->mem_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
     pthread_mutex_lock(&g_registry.lock);
     g_registry.devices++;
@@ -428,15 +439,8 @@ static void sim_close(struct sgx_device *dev)
     if (sim_self != NULL && sim_self->dev == dev) {
         sim_thread_stop(dev);
     }
-    if (dev->created) {
-        sim_withdraw_range(dev->base, dev->base + dev->size);
-    }
     unmap_all(dev);
-    for (size_t i = 0; i < SIM_TCS_BUCKETS; i++) {
-        while (dev->tcs[i] != NULL) {
-            sim_tcs_free(dev, dev->tcs[i]->addr);
-        }
-    }
+    sim_tcs_free_all(dev);
     measure_free(dev->measure);
     if (dev->mem_fd >= 0) {
         close(dev->mem_fd);

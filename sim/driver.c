@@ -241,13 +241,14 @@ static int ioc_add_pages(struct sgx_device *dev, void *arg)
     return ret;
 }
 
-/* jmp *0(%rip); .quad sim_stub_entry */
-static void stub_bytes(uint8_t out[14])
+/* jmp *0(%rip); .quad sim_stub_entry; and the RET for one that must be executed again (signal.c). */
+static void stub_bytes(uint8_t out[SIM_STUB_SIZE])
 {
     uint64_t target = (uint64_t)sim_stub_entry;
 
     memcpy(out, "\xff\x25\0\0\0\0", 6); /* NOLINT(bugprone-not-null-terminated-result): code */
     memcpy(out + 6, &target, sizeof(target));
+    out[SIM_STUB_RET] = 0xc3;
 }
 
 /* After the measurement: the image's stub jumps to entry.S from now on. */
@@ -256,7 +257,7 @@ static int patch_stub(struct sgx_device *dev)
     uint64_t addr = dev->stub & ~SIM_PAGE_MASK;
     uint64_t offset = dev->stub & SIM_PAGE_MASK;
     uint32_t *entry;
-    uint8_t code[14];
+    uint8_t code[SIM_STUB_SIZE];
 
     if (dev->stub == 0) {
         return 0;

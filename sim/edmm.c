@@ -118,7 +118,7 @@ static struct sim_fault eaccept_locked(struct sim_thread *t, struct sim_regs *r)
         }
     }
     *entry &= ~(EPCM_PENDING | EPCM_MODIFIED | EPCM_PR);
-    hostmap_accepted(dev, r->rcx);
+    hostmap_accepted(t, r->rcx);
     sim_set_result(r, SGX_SUCCESS);
     return sim_ok();
 }
@@ -151,16 +151,18 @@ static bool copy_opened(struct sgx_device *dev, uint64_t dst, uint64_t src)
  * where the kernel lets it: two calls of mprotect for each page cost more than the copy, and what
  * was copied in a row is opened in one.
  */
-static struct sim_fault copy_page(struct sgx_device *dev, uint64_t dst, uint64_t src, uint32_t *entry,
+static struct sim_fault copy_page(struct sim_thread *t, uint64_t dst, uint64_t src, uint32_t *entry,
                                   uint32_t prot)
 {
+    struct sgx_device *dev = t->dev;
+
     if ((dev->mem_fd < 0 || sim_syscall4(SYS_pwrite64, dev->mem_fd, (long)src, SIM_PAGE_SIZE,
                                          (long)dst) != (long)SIM_PAGE_SIZE) &&
         !copy_opened(dev, dst, src)) {
         return sim_pf(dst, SGX_PF_U | SGX_PF_W);
     }
     *entry = (*entry & ~(EPCM_PENDING | EPCM_RWX | EPCM_HOST_MASK)) | prot;
-    hostmap_accepted(dev, dst);
+    hostmap_accepted(t, dst);
     return sim_ok();
 }
 
@@ -194,7 +196,7 @@ static struct sim_fault eacceptcopy_locked(struct sim_thread *t, struct sim_regs
         sim_set_result(r, SGX_PAGE_ATTRIBUTES_MISMATCH);
         return sim_ok();
     }
-    fault = copy_page(dev, r->rcx, r->rdx, entry, (uint32_t)(flags & SGX_SECINFO_RWX));
+    fault = copy_page(t, r->rcx, r->rdx, entry, (uint32_t)(flags & SGX_SECINFO_RWX));
     if (fault.vector == SIM_OK) {
         sim_set_result(r, SGX_SUCCESS);
     }

@@ -72,7 +72,7 @@ int sim_ecreate(struct sgx_device *dev, const struct sgx_secs *secs)
         return -1;
     }
     dev->measure = measure_begin(secs);
-    if (dev->measure == NULL || sim_publish_range(secs->base, secs->base + secs->size) != 0) {
+    if (dev->measure == NULL) {
         return -1;
     }
     dev->secs = *secs;
@@ -101,6 +101,10 @@ struct sim_tcs *sim_tcs_new(struct sgx_device *dev, uint64_t addr)
     return tcs;
 }
 
+/*
+ * Hardware would have interrupted a thread that is on the TCS, and it could not come back. Here it
+ * goes on until it leaves by itself, and the TCS's state with it. Lock held.
+ */
 void sim_tcs_free(struct sgx_device *dev, uint64_t addr)
 {
     struct sim_tcs **link = &dev->tcs[(addr >> SIM_PAGE_SHIFT) % SIM_TCS_BUCKETS];
@@ -112,6 +116,26 @@ void sim_tcs_free(struct sgx_device *dev, uint64_t addr)
         struct sim_tcs *tcs = *link;
 
         *link = tcs->next;
+        if (atomic_load(&tcs->busy) != 0) {
+            tcs->next = dev->gone_tcs;
+            dev->gone_tcs = tcs;
+        } else {
+            munmap(tcs, sizeof(*tcs));
+        }
+    }
+}
+
+void sim_tcs_free_all(struct sgx_device *dev)
+{
+    for (size_t i = 0; i < SIM_TCS_BUCKETS; i++) {
+        while (dev->tcs[i] != NULL) {
+            sim_tcs_free(dev, dev->tcs[i]->addr);
+        }
+    }
+    while (dev->gone_tcs != NULL) {
+        struct sim_tcs *tcs = dev->gone_tcs;
+
+        dev->gone_tcs = tcs->next;
         munmap(tcs, sizeof(*tcs));
     }
 }

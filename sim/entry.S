@@ -321,8 +321,8 @@ sim_trap:
 sim_text_end:
 
 /*
- * Signal handlers' entry (rdi, rsi, rdx as the kernel passes them). FS and GS may be the enclave's:
- * sim_signal_thread needs neither and returns the thread if so, and then the host's are installed;
+ * Signal handlers' entry (rdi, rsi, rdx as the kernel passes them). FS and GS may be the enclave's, in a
+ * handler that was struck too: sim_signal_thread needs neither, and then the host's are installed;
  * sim_signal() says in the frame what to leave behind.
  */
         .globl sim_signal_entry

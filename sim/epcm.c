@@ -13,25 +13,26 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+/* The lock is mostly held for less than a system call takes. */
+#define LOCK_SPINS 200
+
 void sim_lock(struct sgx_device *dev)
 {
-    uint32_t seen = 0;
+    for (int i = 0; i < LOCK_SPINS; i++) {
+        uint32_t seen = 0;
 
-    if (!atomic_compare_exchange_strong(&dev->lock, &seen, 1)) {
-        while (atomic_exchange(&dev->lock, 2) != 0) {
-            sim_syscall4(SYS_futex, (long)&dev->lock, FUTEX_WAIT_PRIVATE, 2, 0);
+        if (atomic_compare_exchange_weak(&dev->lock, &seen, 1)) {
+            return;
         }
+        __builtin_ia32_pause();
     }
-    if (sim_self != NULL) {
-        sim_self->holds_lock = 1;
+    while (atomic_exchange(&dev->lock, 2) != 0) {
+        sim_syscall4(SYS_futex, (long)&dev->lock, FUTEX_WAIT_PRIVATE, 2, 0);
     }
 }
 
 void sim_unlock(struct sgx_device *dev)
 {
-    if (sim_self != NULL) {
-        sim_self->holds_lock = 0;
-    }
     if (atomic_exchange(&dev->lock, 0) == 2) {
         sim_syscall4(SYS_futex, (long)&dev->lock, FUTEX_WAKE_PRIVATE, 1, 0);
     }

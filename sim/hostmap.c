@@ -135,18 +135,18 @@ void hostmap_revoke(struct sgx_device *dev, uint64_t addr)
 
 /*
  * After EACCEPT: fill at once when pages come one by one, leave it to the fault when they come in
- * runs, going by how the last run went.
+ * runs, going by how the thread's last run went.
  */
-void hostmap_accepted(struct sgx_device *dev, uint64_t addr)
+void hostmap_accepted(struct sim_thread *t, uint64_t addr)
 {
-    bool adjacent = addr == dev->last_accept + SIM_PAGE_SIZE ||
-                    addr + SIM_PAGE_SIZE == dev->last_accept;
-    bool was_deferring = dev->deferring;
+    bool adjacent = addr == t->last_accept + SIM_PAGE_SIZE ||
+                    addr + SIM_PAGE_SIZE == t->last_accept;
+    bool was_deferring = t->deferring;
 
-    dev->last_accept = addr;
-    dev->deferring = adjacent;
+    t->last_accept = addr;
+    t->deferring = adjacent;
     if (!adjacent && !was_deferring) {
-        hostmap_fill(dev, addr);
+        hostmap_fill(t->dev, addr);
     }
 }
 

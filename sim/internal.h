@@ -2,14 +2,16 @@
 /*
  * The simulator's own structures.
  *
- * Locks. sim_device.lock guards the EPCM (the radix tree and its entries), the segments, the TCS
- * table, the fill prediction and dev->cnt. sim_device.ioctl_busy is the driver's "one SGX ioctl at a
- * time" flag. g_registry.lock (device.c) guards the thread and device tables' writers; readers
- * go without. g_actions.lock (signal.c) guards the table of the host's signal actions.
+ * Locks. sgx_device.lock guards the EPCM (the radix tree and its entries), the segments, the TCS
+ * table and dev->cnt. sgx_device.ioctl_busy is the driver's "one SGX ioctl at a time" flag.
+ * g_registry.lock (device.c) guards the list of threads and the thread table's writers; entry.S
+ * reads the table without. g_actions.lock (signal.c) guards the table of the host's signal actions.
  * Order: g_registry.lock, then sim_device.lock. No lock is held while the host's handlers run.
  *
  * Asynchronous signals never interrupt a leaf half way: while sim_thread.busy is set the handler
- * blocks them, queues them again and lets the leaf end (signal.c). So a leaf may hold the lock.
+ * blocks them, queues them again and lets the leaf end (signal.c). So a leaf may hold the lock. The
+ * simulator's handlers take the device lock only for a thread that was struck in enclave code, where
+ * it holds none; one struck in an ioctl that holds it goes straight to the host's handler.
  */
 #ifndef SIM_INTERNAL_H
 #define SIM_INTERNAL_H
@@ -35,9 +37,12 @@
 #define SIM_TASK_END 0x7ffffffff000UL
 
 #define SIM_XSAVE_MAX      11264UL /* room for AMX: 11,008 bytes, 64-byte aligned */
-#define SIM_DEVICES_MAX    8
 #define SIM_THREAD_SLOTS   16384U /* open addressing, a power of two */
 #define SIM_TCS_BUCKETS    1024U
+
+/* The patched stub: a jump, and after it a RET. */
+#define SIM_STUB_SIZE 15U
+#define SIM_STUB_RET  14U
 
 /*
  * General registers in GPRSGX's order, so that the two copy as one block. `rip` of a leaf that came
@@ -114,8 +119,6 @@ struct sgx_device {
     _Atomic uint32_t lock; /* 0 free, 1 held, 2 held with waiters */
     _Atomic uint32_t ioctl_busy;
     bool created, initialized;
-    bool deferring; /* the last run of accepted pages was longer than one: fill lazily */
-    uint64_t last_accept;
     uint64_t base, size;
     struct sgx_secs secs;
     uint8_t isv_family_id[16], isv_ext_prod_id[16];
@@ -124,13 +127,13 @@ struct sgx_device {
     struct sim_segment *segs;
     size_t seg_count, seg_room;
     struct sim_tcs *tcs[SIM_TCS_BUCKETS];
+    struct sim_tcs *gone_tcs; /* removed while a thread was on them: they live until close */
     uint64_t stub; /* address of the image's ENCLU, patched by EINIT; 0 if none, or if strict */
     uint64_t epc_limit; /* pages */
     uint64_t page_count; /* as the driver's page_cnt: SECS included */
     size_t early_stop;
     int mem_fd; /* /proc/self/mem, or -1 */
     _Atomic uint32_t inside; /* threads in enclave mode */
-    _Atomic uint32_t refs;   /* threads started on it */
     struct sgx_counters cnt;
 };
 
@@ -167,12 +170,16 @@ struct sim_thread {
     bool has_fault;
     uint16_t fault_error;
     uint64_t fault_addr;
-    uint32_t holds_lock;
     int32_t tid;
+    struct sim_thread *next, *prev; /* all that are started; g_registry.lock */
+    bool deferring; /* its last run of accepted pages was longer than one: fill lazily */
+    uint64_t last_accept;
     sigset_t saved_mask; /* valid while deferred */
     stack_t old_altstack;
     struct sgx_counters cnt;
     uint8_t xsave[SIM_XSAVE_MAX] __attribute__((aligned(T_XSAVE)));
+    siginfo_t late_ill; /* a SIGILL that somebody sent waits for the leaf's end */
+    bool has_late_ill;
 };
 
 /* What a leaf ends in. */
@@ -240,7 +247,7 @@ uint32_t hostmap_wanted(const struct sim_segment *seg, uint32_t entry);
 int hostmap_fill(struct sgx_device *dev, uint64_t addr); /* run around addr -> page tables */
 int hostmap_set(struct sgx_device *dev, uint64_t addr, uint64_t size, uint32_t prot); /* raw */
 void hostmap_revoke(struct sgx_device *dev, uint64_t addr); /* one page: at most what EPCM allows */
-void hostmap_accepted(struct sgx_device *dev, uint64_t addr);
+void hostmap_accepted(struct sim_thread *t, uint64_t addr);
 void hostmap_zero(uint64_t addr);
 
 /* pagefault.c: lock held. What an access to enclave memory by enclave code comes to. */
@@ -283,7 +290,7 @@ struct sim_sigframe {
     struct sim_thread *thread;
 };
 
-/* origin.c: runs before FS is the host's. */
+/* origin.c: runs before FS is the host's. NULL: a thread that was not started. */
 struct sim_thread *sim_signal_thread(const ucontext_t *uc);
 
 /* fault.c: an exception that struck enclave code. */
@@ -301,13 +308,6 @@ void sim_signals_remove(void);
 /* device.c */
 extern __thread struct sim_thread *sim_self;
 extern struct sim_thread *_Atomic g_sim_only_thread;
-struct sim_range {
-    _Atomic uint64_t start, end;
-};
-extern struct sim_range g_sim_ranges[SIM_DEVICES_MAX];
-int sim_publish_range(uint64_t start, uint64_t end); /* -EADDRNOTAVAIL, -ENOSPC */
-void sim_withdraw_range(uint64_t start, uint64_t end);
-
 int sim_thread_start(struct sgx_device *dev);
 void sim_thread_stop(struct sgx_device *dev);
 int sim_thread_arm(struct sim_thread *t);
@@ -331,6 +331,7 @@ int sim_eadd(struct sgx_device *dev, uint64_t addr, const struct sgx_secinfo *se
 int sim_tcs_load(struct sim_tcs *tcs, const struct sgx_tcs *page);
 struct sim_tcs *sim_tcs_new(struct sgx_device *dev, uint64_t addr);
 void sim_tcs_free(struct sgx_device *dev, uint64_t addr);
+void sim_tcs_free_all(struct sgx_device *dev); /* nobody is inside any more */
 
 /* mapping.c: ops->mmap and friends; page contents before a mapping exists. */
 int sim_mmap(struct sgx_device *dev, void *addr, size_t size, int prot, int fixed, void **out);

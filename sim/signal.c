@@ -11,7 +11,8 @@
  *   enclave    enclave code: AEX first, then the host's handler; unchanged, it resumes at the AEP.
  *
  * All handlers run on the thread's alternate stack with every asynchronous signal blocked, narrower
- * masks that the host asks for notwithstanding, so that none finds another half way. Host handlers must
+ * masks that the host asks for notwithstanding, so that none finds another half way. The CPU's signals
+ * cannot be blocked as such; one that somebody sent (tgkill) to a handler or a leaf is held back until its end. Host handlers must
  * return (no longjmp) and must not call enter themselves; they redirect the thread instead.
  * g_actions.lock guards the table's writers; handlers read single atomic fields.
  */
@@ -94,6 +95,8 @@ static void complete_leaf(struct sim_thread *t, ucontext_t *uc, struct sim_sigfr
     if (t->exit_mode == SIM_EXIT_RET && t->inside) {
         if (sim_copy(&t->regs.rip, (const void *)t->regs.rsp, sizeof(t->regs.rip)) == 0) {
             t->regs.rsp += sizeof(t->regs.rip);
+        } else { /* the enclave's stack has gone: the RET is executed again, and faults */
+            t->regs.rip = t->dev->stub + SIM_STUB_RET;
         }
     }
     sim_regs_to_uc(&t->regs, uc);
@@ -104,6 +107,41 @@ static void complete_leaf(struct sim_thread *t, ucontext_t *uc, struct sim_sigfr
     f->fs = t->fs;
     f->gs = t->gs;
     t->busy = 0;
+}
+
+/* Delivered when the handler that is running returns, if the mask there lets it. */
+static void queue_to_self(int sig, siginfo_t *info)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), sig, info);
+}
+
+/* Blocked where the signal struck, and queued again. */
+static void hold_back(int sig, siginfo_t *info, ucontext_t *uc)
+{
+    sigset_t mask;
+
+    memcpy(&mask, &uc->uc_sigmask, _NSIG / 8);
+    sigaddset(&mask, sig);
+    memcpy(&uc->uc_sigmask, &mask, _NSIG / 8);
+    queue_to_self(sig, info);
+}
+
+/* Signals that were put off are let in, once the handler returns. */
+static void end_deferral(struct sim_thread *t, ucontext_t *uc)
+{
+    if (t->deferred != 0) {
+        t->deferred = 0;
+        memcpy(&uc->uc_sigmask, &t->saved_mask, _NSIG / 8);
+    }
+    if (t->has_late_ill) {
+        t->has_late_ill = false;
+        queue_to_self(SIGILL, &t->late_ill);
+    }
 }
 
 /* sim_trap: the leaf ended in a fault, or signals wait for it. */
@@ -121,23 +159,31 @@ static void finish_trapped(struct sim_thread *t, ucontext_t *uc, struct sim_sigf
     } else {
         complete_leaf(t, uc, f);
     }
-    if (t->deferred != 0) {
-        t->deferred = 0;
-        memcpy(&uc->uc_sigmask, &t->saved_mask, _NSIG / 8);
-    }
+    end_deferral(t, uc);
 }
 
+/*
+ * Asynchronous signals, and this one, are blocked until the leaf has ended, and wait in the kernel's
+ * queue; but a SIGILL that somebody sent waits here, since the leaf may end in one.
+ */
 static void put_off(struct sim_thread *t, int sig, siginfo_t *info, ucontext_t *uc)
 {
-    sigset_t blocked;
+    sigset_t mask, async;
 
+    memcpy(&mask, &uc->uc_sigmask, _NSIG / 8);
     if (t->deferred == 0) {
-        memcpy(&t->saved_mask, &uc->uc_sigmask, _NSIG / 8);
+        memcpy(&t->saved_mask, &mask, _NSIG / 8);
         t->deferred = 1;
     }
-    fill_async(&blocked);
-    memcpy(&uc->uc_sigmask, &blocked, _NSIG / 8);
-    syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), sig, info);
+    fill_async(&async);
+    sigorset(&mask, &mask, &async);
+    memcpy(&uc->uc_sigmask, &mask, _NSIG / 8);
+    if (sig != SIGILL) {
+        hold_back(sig, info, uc);
+    } else if (!t->has_late_ill) {
+        t->late_ill = *info;
+        t->has_late_ill = true;
+    }
 }
 
 /* The signal's default action, taken by the kernel once the handler is gone and the mask restored. */
@@ -147,7 +193,7 @@ static void default_action(int sig, siginfo_t *info, const ucontext_t *uc)
 
     sigaction(sig, &dfl, NULL);
     if (info->si_code <= 0 || uc == NULL) {
-        syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), sig, info);
+        queue_to_self(sig, info);
     }
 }
 
@@ -242,6 +288,7 @@ static void stub_fault(struct sim_thread *t, ucontext_t *uc, struct sim_sigframe
     sim_aex(t, uc, &fault, &regs, f->fs, f->gs);
     f->fs = t->host_fs;
     f->gs = t->host_gs;
+    end_deferral(t, uc);
 }
 
 static void on_exception(struct sim_thread *t, int sig, siginfo_t *info, ucontext_t *uc,
@@ -305,13 +352,26 @@ static void on_interrupt(struct sim_thread *t, int sig, siginfo_t *info, ucontex
     call_host_handler(sig, info, uc);
 }
 
+/* Did the signal strike one of these handlers, at any instruction of it? */
+static bool in_handler(const struct sim_thread *t, const ucontext_t *uc)
+{
+    uint64_t rsp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+
+    return t != NULL && rsp - ((uint64_t)t + SIM_ALTSTACK_OFF) < SIM_THREAD_SIZE - SIM_ALTSTACK_OFF;
+}
+
 void sim_signal(int sig, siginfo_t *info, ucontext_t *uc, struct sim_sigframe *f)
 {
     struct sim_thread *t = f->thread != NULL ? f->thread : sim_self;
+    bool exception = is_sync(sig) && info->si_code > 0;
     int saved = errno;
 
+    if (!exception && in_handler(f->thread, uc)) {
+        hold_back(sig, info, uc); /* until that handler returns */
+        return;
+    }
     sim_pkru_open(); /* the kernel has closed all keys; sigreturn takes back what the frame says */
-    if (is_sync(sig) && info->si_code > 0) {
+    if (exception) {
         on_exception(t, sig, info, uc, f);
     } else {
         on_interrupt(t, sig, info, uc, f);
