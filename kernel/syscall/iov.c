@@ -130,9 +130,7 @@ static ssize_t iov_check(struct iovec *iov, unsigned long segs)
             return -EINVAL;
     }
     for (unsigned long i = 0; i < segs; i++) {
-        /* below USER_START nothing is mapped, but that counts only when the copy comes to it */
-        if ((uintptr_t)iov[i].iov_base >= USER_START && iov[i].iov_len &&
-            !user_range_ok((void __user *)iov[i].iov_base, iov[i].iov_len))
+        if (iov[i].iov_len && !user_range_ok((void __user *)iov[i].iov_base, iov[i].iov_len))
             return -EFAULT;
         iov[i].iov_len = min((size_t)iov[i].iov_len, MAX_RW_COUNT - total);
         total += iov[i].iov_len;

@@ -29,7 +29,7 @@ static inline bool range_ok(uintptr_t addr, size_t size)
 
 bool user_range_ok(const void __user *addr, size_t size)
 {
-    return range_ok((uintptr_t)addr, size);
+    return (uintptr_t)addr <= USER_LIMIT && size <= USER_LIMIT - (uintptr_t)addr;
 }
 
 static inline int copy_all(void *dst, const void *src, size_t size)

@@ -43,7 +43,7 @@ int inode_setattr(struct inode *inode, const struct iattr *attr)
         inode->atime = attr->atime;
     if (attr->valid & ATTR_MTIME)
         inode->mtime = attr->mtime;
-    inode->ctime = attr->valid & ATTR_CTIME ? attr->ctime : time_realtime();
+    inode->ctime = attr->valid & ATTR_CTIME ? attr->ctime : (s64)time_realtime();
     return 0;
 }
 
@@ -220,8 +220,10 @@ long sys_fchown(int fd, uid_t uid, gid_t gid)
 
 /* ---- Times ------------------------------------------------------------------------------------------------ */
 
+#define SECONDS_MAX 9223372035LL /* what a file's time can hold; beyond, as near as it goes */
+
 /* One time of utimensat(2) into *ns; clears `bit` for UTIME_OMIT. */
-static int time_arg(const struct __kernel_timespec *ts, u64 now, u64 *ns, u32 *valid, u32 bit,
+static int time_arg(const struct __kernel_timespec *ts, s64 now, s64 *ns, u32 *valid, u32 bit,
                     bool *is_now)
 {
     if (ts->tv_nsec == UTIME_NOW) {
@@ -235,17 +237,14 @@ static int time_arg(const struct __kernel_timespec *ts, u64 now, u64 *ns, u32 *v
     }
     if (ts->tv_nsec < 0 || (u64)ts->tv_nsec >= NSEC_PER_SEC)
         return -EINVAL;
-    if (ts->tv_sec < 0)
-        *ns = 0; /* before the epoch: as near as the file system goes */
-    else
-        *ns = (u64)min(ts->tv_sec, 9223372035LL) * NSEC_PER_SEC + (u64)ts->tv_nsec;
+    *ns = min(max(ts->tv_sec, -SECONDS_MAX), SECONDS_MAX) * (s64)NSEC_PER_SEC + ts->tv_nsec;
     return 0;
 }
 
 /* Both times; NULL means now. *times_now: the caller needs write permission only. */
 static int times_attr(const struct __kernel_timespec *ts, struct iattr *a, bool *times_now)
 {
-    u64 now = time_realtime();
+    s64 now = (s64)time_realtime();
     bool a_now = false, m_now = false;
     int err;
 

@@ -11,7 +11,7 @@
 #include "internal.h"
 #include "rw.h"
 
-#define DAY_NS (24UL * 3600 * NSEC_PER_SEC)
+#define DAY_NS (24L * 3600 * (s64)NSEC_PER_SEC)
 
 static const struct file_ops g_path_ops; /* O_PATH: nothing works */
 
@@ -106,7 +106,7 @@ static int file_count_writer(struct file *f)
     return err;
 }
 
-static bool atime_old(const struct inode *inode, u64 now)
+static bool atime_old(const struct inode *inode, s64 now)
 {
     return inode->atime + DAY_NS <= now;
 }
@@ -148,7 +148,7 @@ int file_open_path(struct file *f, const struct path *path)
             f->ops = &g_path_ops; /* its release must not run */
     }
     if (!err && S_ISREG(inode->mode) && !(f->flags & O_NOATIME) &&
-        atime_old(inode, time_realtime()))
+        atime_old(inode, (s64)time_realtime()))
         f->internal |= FILE_ATIME_DUE;
     return err;
 }
@@ -263,7 +263,7 @@ void file_accessed(struct file *f)
     if (S_ISDIR(inode->mode) && (f->path.mnt->flags & MS_NODIRATIME))
         return;
     f->internal &= (u8)~FILE_ATIME_DUE;
-    WRITE_ONCE(inode->atime, time_realtime());
+    WRITE_ONCE(inode->atime, (s64)time_realtime());
 }
 
 ssize_t file_pread(struct file *f, void *buf, size_t size, loff_t pos)

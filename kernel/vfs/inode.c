@@ -80,7 +80,7 @@ struct inode *inode_create(struct superblock *sb, mode_t mode)
     inode->ino = __atomic_add_fetch(&sb->next_ino, 1, __ATOMIC_RELAXED);
     inode->mode = mode;
     inode->nlink = 1;
-    inode->atime = inode->mtime = inode->ctime = inode->btime = time_realtime();
+    inode->atime = inode->mtime = inode->ctime = inode->btime = (s64)time_realtime();
     list_init(&inode->fs_link);
     return inode;
 }
@@ -121,7 +121,7 @@ void inode_init_owner(struct inode *inode, const struct inode *dir, mode_t mode)
 
 void inode_touch(struct inode *inode, u32 attr_times)
 {
-    u64 now = time_realtime();
+    s64 now = (s64)time_realtime();
 
     if (attr_times & ATTR_ATIME)
         inode->atime = now;

@@ -72,6 +72,12 @@ static long rw_count(long n, rw_fn *fn)
     return n;
 }
 
+/* Linux's rw_verify_area: what would end beyond the largest offset, wherever the file's end is. */
+static int rw_verify(loff_t pos, size_t count)
+{
+    return unlikely(pos > INT64_MAX - (loff_t)count) ? -EINVAL : 0;
+}
+
 /* At the description's own offset, which moves. */
 static ssize_t rw_stream(struct file *f, struct iov_iter *it, rw_fn *fn)
 {
@@ -82,7 +88,9 @@ static ssize_t rw_stream(struct file *f, struct iov_iter *it, rw_fn *fn)
         return fn(f, it, &pos);
     mutex_lock(&f->pos_lock);
     pos = f->pos;
-    n = fn(f, it, &pos);
+    n = rw_verify(pos, it->count);
+    if (!n)
+        n = fn(f, it, &pos);
     if (n >= 0)
         f->pos = pos;
     mutex_unlock(&f->pos_lock);
@@ -91,9 +99,9 @@ static ssize_t rw_stream(struct file *f, struct iov_iter *it, rw_fn *fn)
 
 static ssize_t rw_at(struct file *f, struct iov_iter *it, loff_t pos, rw_fn *fn)
 {
-    if (unlikely(!f->seekable))
-        return -ESPIPE;
-    return fn(f, it, &pos);
+    int err = f->seekable ? rw_verify(pos, it->count) : -ESPIPE;
+
+    return unlikely(err) ? err : fn(f, it, &pos);
 }
 
 /* One user buffer: the range and the size as Linux's access_ok and rw_verify_area see them. */
@@ -145,7 +153,7 @@ static long rw_one_at(int fd, const void __user *buf, size_t size, loff_t pos, r
     if (!ret)
         ret = rw_buffer(&it, buf, size);
     if (!ret)
-        ret = fn(fdp.file, &it, &pos);
+        ret = rw_at(fdp.file, &it, pos, fn);
     fd_release(fdp);
     return rw_count(ret, fn);
 }

@@ -111,7 +111,7 @@ int copy_offset_from_user(loff_t *pos, const loff_t __user *upos)
 
 /* ---- sendfile ------------------------------------------------------------------------------- */
 
-static int sendfile_check(struct file *out, struct file *in, bool has_offset)
+static int sendfile_check(struct file *out, struct file *in, bool has_offset, size_t size)
 {
     if (!file_readable(in) || !file_writable(out))
         return -EBADF;
@@ -119,7 +119,7 @@ static int sendfile_check(struct file *out, struct file *in, bool has_offset)
         return -ESPIPE;
     if (!in->ops->read || S_ISFIFO(in->inode->mode) || (out->flags & O_APPEND))
         return -EINVAL;
-    return 0;
+    return (ssize_t)size < 0 ? -EINVAL : 0;
 }
 
 static long sendfile_files(struct file *out, struct file *in, off_t __user *uoffset, size_t size)
@@ -128,7 +128,7 @@ static long sendfile_files(struct file *out, struct file *in, off_t __user *uoff
     struct copy_end from = {.file = in, .pos = uoffset ? &pos : NULL};
     struct copy_end to = {.file = out};
     long ret;
-    int err = sendfile_check(out, in, uoffset);
+    int err = sendfile_check(out, in, uoffset, size);
 
     if (!err && uoffset)
         err = copy_offset_from_user(&pos, uoffset);

@@ -18,7 +18,7 @@
 struct kstat {
     struct superblock *sb;
     u64 ino, size, blocks;
-    u64 atime, mtime, ctime, btime;
+    s64 atime, mtime, ctime, btime;
     dev_t dev, rdev;
     mode_t mode;
     u32 nlink, block_size;
@@ -149,12 +149,12 @@ static int stat_copy(const struct kstat *k, struct stat __user *ubuf)
         .st_size = (long)k->size,
         .st_blksize = k->block_size,
         .st_blocks = (long)k->blocks,
-        .st_atime = k->atime / NSEC_PER_SEC,
-        .st_atime_nsec = k->atime % NSEC_PER_SEC,
-        .st_mtime = k->mtime / NSEC_PER_SEC,
-        .st_mtime_nsec = k->mtime % NSEC_PER_SEC,
-        .st_ctime = k->ctime / NSEC_PER_SEC,
-        .st_ctime_nsec = k->ctime % NSEC_PER_SEC,
+        .st_atime = (unsigned long)time_seconds(k->atime),
+        .st_atime_nsec = time_rest(k->atime),
+        .st_mtime = (unsigned long)time_seconds(k->mtime),
+        .st_mtime_nsec = time_rest(k->mtime),
+        .st_ctime = (unsigned long)time_seconds(k->ctime),
+        .st_ctime_nsec = time_rest(k->ctime),
     };
 
     return copy_to_user(ubuf, &st, sizeof(st));
@@ -191,10 +191,9 @@ long sys_fstat(int fd, struct stat __user *ubuf)
 
 /* ---- statx(2) --------------------------------------------------------------------------------------- */
 
-static struct statx_timestamp statx_time(u64 ns)
+static struct statx_timestamp statx_time(s64 ns)
 {
-    return (struct statx_timestamp){.tv_sec = (s64)(ns / NSEC_PER_SEC),
-                                    .tv_nsec = (u32)(ns % NSEC_PER_SEC)};
+    return (struct statx_timestamp){.tv_sec = time_seconds(ns), .tv_nsec = time_rest(ns)};
 }
 
 static void statx_fill(struct statx *x, const struct kstat *k)

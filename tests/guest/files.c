@@ -36,6 +36,9 @@ static void test_read_write(void)
     CHECK_ERRNO(open(".", O_WRONLY), EISDIR);
     CHECK_ERRNO(read(fd, (void *)8, 10), EFAULT);
     CHECK_ERRNO(write(fd, (void *)8, 10), EFAULT);
+    CHECK(write(fd, (void *)8, 0) == 0 && pread(fd, (void *)8, 10, 1000) == 0);
+    CHECK_ERRNO(pread(fd, buf, 2, INT64_MAX), EINVAL);
+    CHECK_ERRNO(pwrite(fd, buf, 2, INT64_MAX), EINVAL);
     CHECK_ERRNO(read(99, buf, 1), EBADF);
     CHECK(close(fd) == 0);
     CHECK_ERRNO(close(fd), EBADF);

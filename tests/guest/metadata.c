@@ -95,6 +95,10 @@ static void test_times(void)
     struct timespec old[2] = {{5, 6}, {7, 8}};
     CHECK(utimensat(AT_FDCWD, "l", old, AT_SYMLINK_NOFOLLOW) == 0 && lstat("l", &a) == 0);
     CHECK(a.st_atim.tv_sec == 5 && a.st_mtim.tv_nsec == 8 && stat("l", &b) == 0 && b.st_mtim.tv_sec > 8);
+    struct timespec before[2] = {{-5, 7}, {-1, 999999999}};
+    CHECK(utimensat(AT_FDCWD, "f", before, 0) == 0 && stat("f", &a) == 0);
+    CHECK(a.st_atim.tv_sec == -5 && a.st_atim.tv_nsec == 7);
+    CHECK(a.st_mtim.tv_sec == -1 && a.st_mtim.tv_nsec == 999999999);
     CHECK(ftruncate(fd, 6) == 0);
     close(fd);
 }

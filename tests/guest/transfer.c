@@ -67,6 +67,7 @@ static void test_sendfile(void)
     at = -1;
     CHECK_ERRNO(sendfile(out, in, &at, 10), EINVAL);
     CHECK_ERRNO(sendfile(out, in, (off_t *)8, 10), EFAULT);
+    CHECK_ERRNO(sendfile(out, in, NULL, (size_t)-1), EINVAL);
     CHECK_ERRNO(sendfile(out, -1, NULL, 10), EBADF);
     close(append);
     close(in);

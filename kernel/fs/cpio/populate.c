@@ -242,7 +242,7 @@ static void set_attributes(struct inode *inode, const struct cpio_entry *e)
     inode->mode = (inode->mode & S_IFMT) | (e->mode & 07777);
     inode->uid = e->uid;
     inode->gid = e->gid;
-    inode->atime = inode->mtime = (u64)e->mtime * NSEC_PER_SEC;
+    inode->atime = inode->mtime = e->mtime * (s64)NSEC_PER_SEC;
 }
 
 static void set_data(struct populate *p, struct inode *inode, const struct cpio_entry *e)

@@ -294,9 +294,9 @@ void console_set_attr(struct inode *inode, const struct console *c, const struct
     inode->nlink = st->nlink;
     inode->size = st->size;
     inode->blocks = st->blocks;
-    inode->atime = st->atime;
-    inode->mtime = st->mtime;
-    inode->ctime = st->ctime;
+    inode->atime = (s64)st->atime;
+    inode->mtime = (s64)st->mtime;
+    inode->ctime = (s64)st->ctime;
     if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
         inode->rdev = st->rdev;
 }

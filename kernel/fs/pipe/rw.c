@@ -156,7 +156,7 @@ ssize_t pipe_write(struct file *f, struct iov_iter *from, loff_t *pos)
     ssize_t n = pipe_write_iter(file_pipe(f), from, flags_of(f, from));
 
     if (n > 0) {
-        u64 now = time_realtime();
+        s64 now = (s64)time_realtime();
 
         WRITE_ONCE(f->inode->mtime, now);
         WRITE_ONCE(f->inode->ctime, now);

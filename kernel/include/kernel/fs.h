@@ -55,7 +55,7 @@ struct iattr {
     uid_t uid;
     gid_t gid;
     u64 size;
-    u64 atime, mtime, ctime; /* ns since the epoch */
+    s64 atime, mtime, ctime; /* ns since the epoch */
 };
 
 /* One directory entry to getdents; returns false when the buffer is full. */
@@ -126,7 +126,7 @@ struct inode {
     gid_t gid;
     u64 size;
     u64 blocks;          /* of 512 bytes */
-    u64 atime, mtime, ctime, btime; /* ns since the epoch */
+    s64 atime, mtime, ctime, btime; /* ns since the epoch, negative before it: 1677 to 2262 */
     dev_t rdev;
     struct pagecache *cache; /* regular files with pages; vfs/pagecache.c */
     void *private;           /* the file system's */

@@ -16,6 +16,17 @@ u64 time_monotonic(void);
 u64 time_realtime(void);
 
 struct __kernel_timespec time_to_timespec(u64 ns);
+
+/* A moment that may lie before the epoch, split as struct timespec is: the rest is never negative. */
+static inline s64 time_seconds(s64 ns)
+{
+    return ns / (s64)NSEC_PER_SEC - (ns % (s64)NSEC_PER_SEC < 0);
+}
+
+static inline u32 time_rest(s64 ns)
+{
+    return (u32)(ns - time_seconds(ns) * (s64)NSEC_PER_SEC);
+}
 /* -EINVAL for a negative or denormal timespec. Saturates at INT64_MAX ns. */
 int timespec_to_ns(const struct __kernel_timespec *ts, u64 *ns);
 

@@ -11,7 +11,10 @@
 #include <kernel/types.h>
 #include <linux/uio.h>
 
-/* True when [addr, addr+size) lies wholly in the range programs may use. */
+/*
+ * Linux's access_ok: [addr, addr+size) does not reach beyond what programs may use. Below USER_START nothing
+ * is mapped, but that counts only when a copy comes to it.
+ */
 bool user_range_ok(const void __user *addr, size_t size);
 
 /* All or nothing as far as the caller can rely on: 0 or -EFAULT (a prefix may have been copied). */
