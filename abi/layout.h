@@ -43,15 +43,15 @@
 
 /*
  * A thread's block: TCS, then SSA frames, then the thread area that GS points to. The first
- * thread's block stands at BOOT_START and its kernel stack above it; a guard page that is never
- * added lies below each stack.
+ * thread's block stands at BOOT_START, those of later ones in the THREADS zone by their numbers; a guard page
+ * that is never added lies below each stack.
  */
 #define SSA_FRAME_PAGES 4UL /* room for AMX state: 11,008 bytes of XSAVE and 184 of GPRSGX */
 #define NSSA            2UL
 #define THREAD_TCS_OFF  0x0UL
 #define THREAD_SSA_OFF  (THREAD_TCS_OFF + ENCLAVE_PAGE_SIZE)
 #define THREAD_AREA_OFF (THREAD_SSA_OFF + NSSA * SSA_FRAME_PAGES * ENCLAVE_PAGE_SIZE)
-#define THREAD_AREA_SIZE ENCLAVE_PAGE_SIZE
+#define THREAD_AREA_SIZE (2 * ENCLAVE_PAGE_SIZE) /* and two images of vector state */
 /* Stack of the second SSA level's entry (stage one of the exception handler). */
 #define THREAD_ESTACK_OFF  (THREAD_AREA_OFF + THREAD_AREA_SIZE + ENCLAVE_PAGE_SIZE)
 #define THREAD_ESTACK_SIZE ENCLAVE_PAGE_SIZE
@@ -59,5 +59,10 @@
 #define THREAD_KSTACK_OFF  (THREAD_ESTACK_OFF + THREAD_ESTACK_SIZE + ENCLAVE_PAGE_SIZE)
 #define THREAD_KSTACK_SIZE 0x8000UL
 #define THREAD_BLOCK_SIZE  (THREAD_KSTACK_OFF + THREAD_KSTACK_SIZE)
+
+/* Thread 0 is the first one; host and enclave name threads by these numbers. */
+#define THREAD_IDS       65536UL
+#define THREAD_STRIDE    0x20000UL
+#define THREAD_BLOCK(id) ((id) ? THREADS_START + (id) * THREAD_STRIDE : BOOT_START)
 
 #endif

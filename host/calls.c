@@ -31,6 +31,7 @@ void host_finish(struct host_process *process, int status)
         return;
     process->status = status;
     atomic_store(&process->done, 1);
+    threads_kick(process, NULL);
 }
 
 int64_t host_exit(struct host_context *ctx, int32_t status)

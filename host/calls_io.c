@@ -21,12 +21,15 @@
 #define POLL_MAX 64
 
 /*
- * A system call that may wait. A signal that struck the enclave's kernel is only marked there: it must not
- * wait before it has looked. One that comes after this check sets `notice`.
+ * A system call that may wait. A signal or kick that struck the enclave's kernel is only marked there: it
+ * must not wait before it has looked. One that comes after these checks sets `notice`.
  */
 static long wait_syscall(struct host_context *ctx, long number, long a, long b, long c, long d, long e)
 {
-    if (__atomic_load_n(&ctx->block->pending_signals, __ATOMIC_SEQ_CST))
+    int struck = ctx->struck;
+
+    ctx->struck = 0;
+    if (struck || __atomic_load_n(&ctx->block->pending_signals, __ATOMIC_SEQ_CST))
         return -EINTR;
     return host_syscall(&ctx->notice, number, a, b, c, d, e, 0);
 }

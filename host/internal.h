@@ -20,7 +20,7 @@
 #include "hostcall_numbers.h"
 #include "sgx_device.h"
 
-#define HOST_THREADS_MAX 4096
+#define HOST_THREADS_MAX 65536
 #define HOST_FD_COUNT    3 /* host descriptors an enclave may name */
 
 struct host_process;
@@ -41,6 +41,10 @@ struct host_context {
     volatile int notice;     /* the enclave must be entered to look */
     volatile int entering;   /* between the decision to enter and the return */
     volatile int in_handler; /* the thread is, or is about to be, at CSSA 1 */
+    volatile int struck;     /* it was at CSSA 1 since it last made a host call that waits */
+
+    pthread_t thread;        /* not the first one's */
+    _Atomic int ended;       /* left its loop */
 
     uint64_t call_counts[HOSTCALL_COUNT];
     uint64_t entries, resumes, exceptions; /* counted here for devices that cannot */
@@ -79,6 +83,16 @@ int host_enter(vdso_sgx_enter_enclave_t enter, unsigned long rdi, unsigned long 
                unsigned int function, struct sgx_enclave_run *run);
 long host_syscall(const volatile int *notice, long number, long a, long b, long c, long d, long e,
                   long f);
+
+/* threads.c */
+/* A context with its shared block in process->threads, or NULL without memory or descriptors. */
+struct host_context *threads_add(struct host_process *process, uint64_t id, uint64_t tcs);
+/* Waits until all threads but the first have left the enclave, which has ended. */
+void threads_join(struct host_process *process);
+/* Makes all threads but `self` look whether the enclave has ended. */
+void threads_kick(struct host_process *process, const struct host_context *self);
+/* Frees all contexts. */
+void threads_free(struct host_process *process);
 
 /* loop.c: runs the enclave's thread until the enclave ends. 0, or -EIO after a message. */
 int loop_run(struct host_context *ctx);

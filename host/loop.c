@@ -50,6 +50,7 @@ static int enter(struct host_context *ctx, unsigned *function, uint64_t rdi, uin
     ctx->entering = 1;
     if (*function == SGX_ERESUME && ctx->notice) {
         ctx->in_handler = 1;
+        ctx->struck = 1;
         *function = SGX_EENTER;
     }
     if (*function == SGX_EENTER) {

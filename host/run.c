@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "boot.h"
@@ -207,45 +206,10 @@ static int load_enclave(struct host_process *process, uint64_t *tcs)
 
 /* ---- The first thread ------------------------------------------------------------------------------------ */
 
-static void thread_free(struct host_context *ctx)
-{
-    if (!ctx)
-        return;
-    if (ctx->wake_fd >= 0)
-        (void)close(ctx->wake_fd);
-    if (ctx->block)
-        (void)munmap(ctx->block, sizeof(*ctx->block));
-    free(ctx);
-}
-
-/* A context with its shared block, not yet in the table. NULL without memory or descriptors. */
-static struct host_context *thread_new(struct host_process *process, uint64_t id, uint64_t tcs)
-{
-    struct host_context *ctx = calloc(1, sizeof(*ctx));
-    void *block;
-
-    if (!ctx)
-        return NULL;
-    ctx->process = process;
-    ctx->id = id;
-    ctx->tcs = tcs;
-    ctx->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    block = mmap(NULL, sizeof(*ctx->block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                 0);
-    if (block != MAP_FAILED)
-        ctx->block = block;
-    if (ctx->wake_fd < 0 || !ctx->block) {
-        thread_free(ctx);
-        return NULL;
-    }
-    ctx->block->thread_id = id;
-    return ctx;
-}
-
 /* Runs the calling thread in the enclave. */
 static int run_thread(struct host_process *process, uint64_t tcs)
 {
-    struct host_context *ctx = thread_new(process, 0, tcs);
+    struct host_context *ctx = threads_add(process, 0, tcs);
     int ret;
 
     if (!ctx) {
@@ -255,24 +219,23 @@ static int run_thread(struct host_process *process, uint64_t tcs)
     ret = process->ops->thread_start(process->device);
     if (ret == 0)
         ret = signals_thread_start(ctx);
-    if (ret == 0) {
-        atomic_store(&process->threads[0], ctx);
-        atomic_store(&process->thread_count, 1);
+    if (ret == 0)
         ret = signals_install(process);
-    }
     if (ret < 0)
         host_error("cannot prepare the enclave's first thread: %s", strerror(-ret));
     process->phase_ns[PHASE_ENTERED] = host_now_ns(CLOCK_MONOTONIC);
     boot_set_times(process);
     if (ret == 0)
         ret = loop_run(ctx);
+    if (ret < 0)
+        host_finish(process, HOST_EXIT_ERROR);
+    threads_join(process);
     terminal_restore(process);
     signals_remove(process);
     signals_thread_stop(ctx);
     process->ops->thread_stop(process->device);
     stats_report(process);
-    atomic_store(&process->threads[0], NULL);
-    thread_free(ctx);
+    threads_free(process);
     return ret;
 }
 

@@ -65,6 +65,7 @@ static void notice_thread(struct host_context *ctx, ucontext_t *uc, int nudged)
     if (regs[REG_RAX] == SGX_ERESUME && (uint64_t)regs[REG_RBX] == ctx->tcs &&
         regs[REG_RCX] == regs[REG_RIP] && !ctx->in_handler) {
         ctx->in_handler = 1;
+        ctx->struck = 1;
         ctx->notice = 0;
         regs[REG_RAX] = SGX_EENTER;
         return;

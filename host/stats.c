@@ -34,31 +34,58 @@ static void add_number(cJSON *to, const char *name, uint64_t value)
     (void)cJSON_AddNumberToObject(to, name, (double)value);
 }
 
+/* Hardware does not count transitions: what the loops saw. */
+static void count_transitions(struct host_process *process, struct sgx_counters *counters)
+{
+    uint64_t count = atomic_load(&process->thread_count);
+
+    for (uint64_t i = 0; i < count; i++) {
+        const struct host_context *ctx = atomic_load(&process->threads[i]);
+
+        if (!ctx)
+            continue;
+        counters->eenter += ctx->entries;
+        counters->eresume += ctx->resumes;
+        counters->aex += ctx->exceptions;
+    }
+}
+
 static void add_counters(cJSON *to, struct host_process *process, struct sgx_counters *counters)
 {
-    const struct host_context *ctx = atomic_load(&process->threads[0]);
     cJSON *out = cJSON_AddObjectToObject(to, "transitions");
 
     process->ops->counters(process->device, counters);
-    if (ctx && counters->eenter == 0) { /* hardware: what the loop saw */
-        counters->eenter = ctx->entries;
-        counters->eresume = ctx->resumes;
-        counters->aex = ctx->exceptions;
-    }
+    if (counters->eenter == 0)
+        count_transitions(process, counters);
     for (size_t i = 0; i < sizeof(g_counter_names) / sizeof(g_counter_names[0]); i++)
         add_number(out, g_counter_names[i].name,
                    *(const uint64_t *)(const void *)((const char *)counters +
                                                      g_counter_names[i].offset));
 }
 
+static uint64_t count_calls(struct host_process *process, unsigned call)
+{
+    uint64_t count = atomic_load(&process->thread_count), calls = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const struct host_context *ctx = atomic_load(&process->threads[i]);
+
+        if (ctx)
+            calls += ctx->call_counts[call];
+    }
+    return calls;
+}
+
 static void add_calls(cJSON *to, struct host_process *process)
 {
-    const struct host_context *ctx = atomic_load(&process->threads[0]);
     cJSON *out = cJSON_AddObjectToObject(to, "host_calls");
 
-    for (unsigned i = 1; ctx && i < HOSTCALL_COUNT; i++)
-        if (ctx->call_counts[i])
-            add_number(out, hostcall_descs[i].name, ctx->call_counts[i]);
+    for (unsigned i = 1; i < HOSTCALL_COUNT; i++) {
+        uint64_t calls = count_calls(process, i);
+
+        if (calls)
+            add_number(out, hostcall_descs[i].name, calls);
+    }
 }
 
 static void add_phases(cJSON *to, const struct host_process *process)

@@ -57,7 +57,7 @@ def expected_pages(segments, entry, manifest):
     """(address, SECINFO.FLAGS, page) in ascending order of addresses."""
     runs = [(MANIFEST, REG | R, pad(manifest)), (BOOT, TCS, tcs_page(entry))]
     at = BOOT + PAGE
-    for count, guard in ((NSSA * SSA_PAGES, 0), (1, 1), (1, 1), (8, 0)):
+    for count, guard in ((NSSA * SSA_PAGES, 0), (2, 1), (1, 1), (8, 0)):
         runs.append((at, REG | R | W, bytes(PAGE * count)))
         at += PAGE * (count + guard)
     for vaddr, flags, data, memsz in segments:

@@ -74,7 +74,7 @@ static void test_page_list(void **state)
                                       g_why, sizeof(g_why)),
                      0);
     assert_int_equal(image.run_count, 1 + 5 + 3);
-    assert_int_equal(image.page_count, 1 + (1 + 8 + 1 + 1 + 8) + 3 * 2);
+    assert_int_equal(image.page_count, 1 + (1 + 8 + 2 + 1 + 8) + 3 * 2);
     for (size_t i = 0; i < image.run_count; i++) {
         assert_true(image.runs[i].va >= end);
         assert_int_equal((uintptr_t)image.runs[i].data % ENCLAVE_PAGE_SIZE, 0);

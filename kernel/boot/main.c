@@ -199,6 +199,7 @@ _Noreturn void kernel_main(void)
     time_init();
     boot_phase(PHASE_MEMORY);
     thread_area()->task = task_create_first();
+    current->target = target_thread_self();
     signal_inherit_ignored(current, target_ignored_signals());
     err = vfs_init();
     if (err)

@@ -34,9 +34,9 @@ static void report_phases(char *buf, size_t size)
     boot_phases_ns(ns);
     snprintf(buf, size,
              "\"boot_ns\":{\"memory\":%lu,\"files\":%lu,\"exec\":%lu},\"sites_rewritten\":%lu,"
-             "\"interrupts\":%u,",
+             "\"interrupts\":%lu,",
              ns[PHASE_MEMORY], ns[PHASE_FILES], ns[PHASE_USER], rewrite_count(),
-             thread_area()->interrupts);
+             target_interrupts());
     target_stats(buf, strlen(buf));
 }
 

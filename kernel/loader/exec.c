@@ -326,7 +326,9 @@ static void flush_old(struct exec *x, struct mm *mm)
     t->robust_list_size = 0;
     t->keep_caps = false;
     t->restart.fn = NULL;
+    spin_lock(&t->group->lock);
     t->mm = mm;
+    spin_unlock(&t->group->lock);
     if (old)
         mm_put(old);
     arch_xreset();
@@ -375,6 +377,11 @@ static int exec_checked(struct exec *x, struct regs *regs)
 
     if (!mm)
         return -ENOMEM;
+    err = task_become_only();
+    if (err) {
+        mm_put(mm);
+        return err;
+    }
     flush_old(x, mm);
     add_auxv(&x->stack);
     err = program_load(mm, &x->program, &x->stack, regs);

@@ -40,6 +40,28 @@ int pages_commit_copy(uintptr_t va, const void *src, unsigned prot)
     return 0;
 }
 
+int mm_kernel_commit(uintptr_t start, uintptr_t end)
+{
+    u64 count = (end - start) >> PAGE_SHIFT;
+    int err = budget_take(count, BUDGET_KERNEL);
+
+    if (err)
+        return err;
+    err = target_mem_commit(start, count, TARGET_READ | TARGET_WRITE);
+    if (err)
+        budget_give(count, BUDGET_KERNEL);
+    return err;
+}
+
+void mm_kernel_release(uintptr_t start, uintptr_t end)
+{
+    u64 count = (end - start) >> PAGE_SHIFT;
+
+    if (target_mem_release(start, count))
+        return; /* the host refused: they stay, and count */
+    budget_give(count, BUDGET_KERNEL);
+}
+
 int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot)
 {
     unsigned old = state & PS_PERM;

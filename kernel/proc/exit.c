@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a process: exit(2), exit_group(2), and death by signal.
+ * The end of threads and processes: exit(2), exit_group(2), death by signal, and exec(2)'s end of the other
+ * threads.
  *
  * The first thread that ends the group decides its status; others are told to end on their way out of
- * the kernel. With the first process the enclave ends.
+ * the kernel. A process ends with its last thread; with the first process the enclave ends. A leader that ends
+ * before others stays in the list, dead, since the process goes by its number.
  */
 #include <kernel/boot.h>
 #include <kernel/files.h>
@@ -14,59 +16,127 @@
 #include "internal.h"
 #include <syscalls.gen.h>
 
-/* Publishes the status and tells the other threads. False: somebody else was first. */
-static bool group_begin_exit(struct group *g, int status)
+/* Tells all threads but the current one to end. */
+static void kill_others(struct group *g) REQUIRES(&g->lock)
 {
     struct task *t;
-    bool first;
 
-    spin_lock(&g->lock);
-    first = !g->exiting;
-    if (first) {
-        g->exiting = true;
-        g->exit_status = status;
-    }
     list_for_each(t, &g->tasks, group_link)
     {
-        if (t == current)
+        if (t == current || t->dead)
             continue;
         task_set_work(t, WORK_KILL);
         target_unpark(t);
         target_kick(t);
     }
-    spin_unlock(&g->lock);
-    return first;
 }
 
-/* What a thread leaves behind for others; it still runs, on its kernel stack. */
+/* Publishes the status and tells the other threads. */
+static void group_begin_exit(struct group *g, int status)
+{
+    spin_lock(&g->lock);
+    if (!g->exiting && !g->exec_task) {
+        g->exiting = true;
+        g->exit_status = status;
+        kill_others(g);
+    }
+    spin_unlock(&g->lock);
+}
+
+/* Takes what the thread shares with others out of others' sight, then gives it up. */
 static void task_release(struct task *t)
 {
     struct group *g = t->group;
+    struct mm *mm;
+    struct files *files;
+    struct fs_context *fs;
 
     futex_exit(t);
     spin_lock(&g->lock);
-    g->utime_ns += cputime_task(t);
-    list_del(&t->group_link);
+    mm = t->mm;
+    files = t->files;
+    fs = t->fs;
+    t->mm = NULL;
+    t->files = NULL;
+    t->fs = NULL;
     spin_unlock(&g->lock);
+    files_put(files);
+    fs_context_put(fs);
+    if (mm)
+        mm_put(mm);
+}
+
+/* The thread is no longer one of the process'. True: it was the last. */
+static bool group_leave(struct task *t)
+{
+    struct group *g = t->group;
+    bool last, unlisted = t->tid != g->tgid;
+
+    spin_lock(&g->lock);
+    g->utime_ns += cputime_task(t);
+    t->dead = true;
+    if (unlisted)
+        list_del(&t->group_link);
+    last = --g->live == 0;
+    __atomic_fetch_sub(&g_task_count, 1, __ATOMIC_RELAXED);
+    spin_unlock(&g->lock);
+    waitqueue_wake(&g->exit_wait, ~0u);
+    if (unlisted)
+        task_put(t);
+    return last;
+}
+
+/* The first process: its end is the enclave's. */
+static _Noreturn void enclave_end(struct group *g)
+{
+    int status = READ_ONCE(g->exit_status);
+
+    strace_end(status);
+    kernel_report();
+    target_exit(status);
+}
+
+static _Noreturn void task_end(struct task *t)
+{
+    struct group *g = t->group;
+
+    signal_task_exit(t);
+    task_release(t);
+    if (group_leave(t)) {
+        group_timers_exit(g);
+        enclave_end(g);
+    }
+    target_thread_end();
 }
 
 _Noreturn void task_exit_group(int wait_status)
 {
-    struct task *t = current;
-    struct group *g = t->group;
+    group_begin_exit(current->group, wait_status);
+    task_end(current);
+}
 
-    (void)group_begin_exit(g, wait_status);
-    wait_status = READ_ONCE(g->exit_status); /* the first caller's, and final */
-    group_timers_exit(g);
-    task_release(t);
-    files_put(t->files);
-    t->files = NULL;
-    strace_end(wait_status);
-    kernel_report();
-    if (t->mm)
-        mm_put(t->mm);
-    t->mm = NULL;
-    target_exit(wait_status);
+bool task_must_end(void)
+{
+    struct group *g = current->group;
+    struct task *exec = READ_ONCE(g->exec_task);
+
+    return READ_ONCE(g->exiting) || (exec && exec != current);
+}
+
+_Noreturn void task_end_killed(void)
+{
+    task_end(current);
+}
+
+/* Only the last thread's own end decides the process' status. */
+static void thread_exit_status(struct group *g, int status)
+{
+    spin_lock(&g->lock);
+    if (!g->exiting && !g->exec_task && g->live == 1) {
+        g->exiting = true;
+        g->exit_status = status;
+    }
+    spin_unlock(&g->lock);
 }
 
 long sys_exit_group(int status)
@@ -74,8 +144,56 @@ long sys_exit_group(int status)
     task_exit_group((status & 0xff) << 8);
 }
 
-/* The only thread's end is the process' end. */
 long sys_exit(int status)
 {
-    task_exit_group((status & 0xff) << 8);
+    thread_exit_status(current->group, (status & 0xff) << 8);
+    task_end(current);
+}
+
+/* ---- exec(2) ---------------------------------------------------------------------------------------- */
+
+/* The old leader's number and place in the list go to the current thread. */
+static void take_leadership(struct task *t) REQUIRES(&t->group->lock)
+{
+    struct group *g = t->group;
+    struct task *leader;
+
+    list_for_each(leader, &g->tasks, group_link)
+    {
+        if (leader == t)
+            continue;
+        list_del(&leader->group_link);
+        t->tid = g->tgid;
+        spin_unlock(&g->lock);
+        task_put(leader);
+        spin_lock(&g->lock);
+        return;
+    }
+}
+
+int task_become_only(void)
+{
+    struct task *t = current;
+    struct group *g = t->group;
+    int ret = 0;
+
+    spin_lock(&g->lock);
+    if (g->exiting || g->exec_task) {
+        spin_unlock(&g->lock);
+        return -EAGAIN;
+    }
+    if (g->live > 1 || t->tid != g->tgid) {
+        g->exec_task = t;
+        kill_others(g);
+        spin_unlock(&g->lock);
+        do
+            wait_event(ret, &g->exit_wait, READ_ONCE(g->live) == 1, DEADLINE_NONE, false);
+        while (ret);
+        spin_lock(&g->lock);
+        if (t->tid != g->tgid)
+            take_leadership(t);
+        g->exec_task = NULL;
+    }
+    spin_unlock(&g->lock);
+    return ret;
 }

@@ -10,8 +10,7 @@
  * A key names the word: its address, and for private futexes the mm. Shared ones need no object: shared
  * memory has one address in the whole enclave.
  *
- * Priority-inheritance operations and WAKE_OP's atomicity against other threads come with threads: PI
- * is -ENOSYS, as on a Linux without it (libc then answers ENOTSUP).
+ * Priority-inheritance operations are -ENOSYS, as on a Linux without them (libc then answers ENOTSUP).
  *
  * Locking: bucket->lock guards the list and the waiters' `bucket`, `key` and `woken`; two buckets are
  * locked in address order.
@@ -64,12 +63,16 @@ static struct bucket *bucket_of(const struct futex_key *key)
     return &g_buckets[h >> 56];
 }
 
-/* -EINVAL: not aligned; -EFAULT: no address of a program. */
+/* -EINVAL: not aligned; -EFAULT: no address of a program, or a shared one that cannot be read. */
 static int futex_key(const void __user *addr, bool shared, struct futex_key *key)
 {
+    u32 word;
+
     if ((uintptr_t)addr % sizeof(u32))
         return -EINVAL;
     if (!user_range_ok(addr, sizeof(u32)))
+        return -EFAULT;
+    if (shared && get_user(word, (const u32 __user *)addr))
         return -EFAULT;
     *key = (struct futex_key){.addr = (uintptr_t)addr, .mm = shared ? NULL : current->mm};
     return 0;
@@ -332,10 +335,26 @@ static int wake_op_eval(u32 op, u32 old, u32 *new_value, bool *match)
     return -ENOSYS;
 }
 
+/* Changes the word in one step; -EFAULT, -ENOSYS. */
+static int wake_op_apply(u32 op, u32 __user *word, bool *match)
+{
+    u32 expected, old, new_value;
+    int ret;
+
+    if (get_user(old, word))
+        return -EFAULT;
+    do {
+        expected = old;
+        ret = wake_op_eval(op, expected, &new_value, match);
+        if (!ret)
+            ret = cmpxchg_user(word, expected, new_value, &old);
+    } while (!ret && old != expected);
+    return ret;
+}
+
 static long do_wake_op(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int wake2, u32 op)
 {
     struct futex_key key, key2;
-    u32 old, new_value;
     bool match;
     long ret = futex_key(addr, shared, &key);
 
@@ -343,13 +362,9 @@ static long do_wake_op(u32 __user *addr, u32 __user *addr2, bool shared, int wak
         ret = futex_key(addr2, shared, &key2);
     if (ret)
         return ret;
-    if (get_user(old, addr2))
-        return -EFAULT;
-    ret = wake_op_eval(op, old, &new_value, &match);
+    ret = wake_op_apply(op, addr2, &match);
     if (ret)
         return ret;
-    if (put_user(new_value, addr2))
-        return -EFAULT;
     ret = do_wake(addr, shared, wake, FUTEX_BITSET_MATCH_ANY);
     if (ret >= 0 && match)
         ret += do_wake(addr2, shared, wake2, FUTEX_BITSET_MATCH_ANY);

@@ -8,8 +8,7 @@
 #include <kernel/time.h>
 #include "internal.h"
 
-
-static struct group *group_create(pid_t tgid)
+struct group *group_create(pid_t tgid)
 {
     struct group *g = kzalloc(sizeof(*g));
 
@@ -21,6 +20,7 @@ static struct group *group_create(pid_t tgid)
     list_init(&g->tasks);
     sigpending_init(&g->pending);
     waitqueue_init(&g->signal_wait);
+    waitqueue_init(&g->exit_wait);
     g->tgid = g->pgid = g->sid = tgid;
     g->start_time = time_monotonic();
     g->dumpable = 1;
@@ -36,8 +36,7 @@ static void sched_init(struct sched_state *s)
         s->cpus[i / 64] |= 1UL << i % 64;
 }
 
-/* Consumes the reference on `g`. NULL: no memory. */
-static struct task *task_create(struct group *g, pid_t tid)
+struct task *task_create(struct group *g, pid_t tid)
 {
     struct task *t = kzalloc(sizeof(*t));
 
@@ -50,10 +49,22 @@ static struct task *task_create(struct group *g, pid_t tid)
     list_init(&t->waiters);
     sigpending_init(&t->pending);
     t->altstack.flags = SS_DISABLE;
-    t->start_time = g->start_time;
+    t->start_time = time_monotonic();
     t->timer_slack_ns = 50000;
     sched_init(&t->sched);
     return t;
+}
+
+void task_publish(struct task *t)
+{
+    struct group *g = t->group;
+
+    ref_get(&t->ref);
+    __atomic_fetch_add(&g_task_count, 1, __ATOMIC_RELAXED);
+    spin_lock(&g->lock);
+    list_add_tail(&g->tasks, &t->group_link);
+    g->live++;
+    spin_unlock(&g->lock);
 }
 
 /* Without its first process the enclave has nothing to do. */
@@ -73,8 +84,7 @@ struct task *task_create_first(void)
     t->cred = must_have(cred_create_root());
     t->files = must_have(files_create());
     ref_get(&g->ref); /* the table's; the first one is the task's */
-    ref_get(&t->ref); /* the group's list's; the first one is the thread's own */
-    list_add_tail(&g->tasks, &t->group_link);
+    task_publish(t);
     group_publish(g);
     return t;
 }

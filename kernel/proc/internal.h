@@ -7,6 +7,18 @@
 
 #define CAP_ALL ((1UL << (CAP_LAST_CAP + 1)) - 1)
 
+/* A process without threads, its own group and session; NULL: no memory. */
+struct group *group_create(pid_t tgid);
+/* A task that nobody sees yet; consumes the reference on `g`. NULL: no memory. */
+struct task *task_create(struct group *g, pid_t tid);
+/* Puts it in its group's list, which gets a reference: signals and lookups find it from now on. */
+void task_publish(struct task *t);
+/* Threads that were published and have not ended; atomic. */
+extern unsigned g_task_count;
+
+/* A number that no task, process, process group or session has. -EAGAIN when all are taken. */
+pid_t pid_alloc(void);
+
 /* Puts a new process (one reference goes to the table) and its first task where lookups find them. */
 void group_publish(struct group *g);
 /* Takes an ended process out of the table. */

@@ -6,6 +6,8 @@
  * reference on each group, a task one on its group.
  */
 #include <kernel/alloc.h>
+#include <kernel/files.h>
+#include <kernel/mm.h>
 #include <kernel/printk.h>
 #include "internal.h"
 
@@ -31,9 +33,67 @@ void group_unpublish(struct group *g)
     group_put(g);
 }
 
+unsigned g_task_count;
+
+unsigned task_count(void)
+{
+    return __atomic_load_n(&g_task_count, __ATOMIC_RELAXED);
+}
+
 unsigned group_count(void)
 {
     return READ_ONCE(g_group_count);
+}
+
+/* ---- Numbers ---------------------------------------------------------------------------------------- */
+
+#define PID_FIRST_REUSED 300 /* low numbers are for those who were first, as on Linux */
+
+static pid_t g_last_pid GUARDED_BY(&g_task_list_lock) = FIRST_PID;
+static bool g_pids_wrapped GUARDED_BY(&g_task_list_lock);
+
+static bool number_used(struct group *g, pid_t pid)
+{
+    struct task *t;
+    bool used = g->tgid == pid || g->pgid == pid || g->sid == pid;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        used |= t->tid == pid;
+    }
+    spin_unlock(&g->lock);
+    return used;
+}
+
+static bool pid_used(pid_t pid) REQUIRES(&g_task_list_lock)
+{
+    struct group *g;
+
+    list_for_each(g, &g_groups, link)
+    {
+        if (number_used(g, pid))
+            return true;
+    }
+    return false;
+}
+
+/* Numbers are given out in a row, so that looking for their users only starts with the second round. */
+pid_t pid_alloc(void)
+{
+    pid_t pid = -EAGAIN;
+
+    spin_lock(&g_task_list_lock);
+    for (int tries = 0; tries < PID_MAX && pid < 0; tries++) {
+        if (++g_last_pid > PID_MAX) {
+            g_last_pid = PID_FIRST_REUSED;
+            g_pids_wrapped = true;
+        }
+        if (!g_pids_wrapped || !pid_used(g_last_pid))
+            pid = g_last_pid;
+    }
+    spin_unlock(&g_task_list_lock);
+    return pid;
 }
 
 struct group *group_find(pid_t tgid)
@@ -100,6 +160,42 @@ struct task *task_find(pid_t tid)
     }
     spin_unlock(&g_task_list_lock);
     return found;
+}
+
+struct mm *task_mm(struct task *t)
+{
+    struct mm *mm;
+
+    spin_lock(&t->group->lock);
+    mm = t->mm;
+    if (mm)
+        ref_get(&mm->ref);
+    spin_unlock(&t->group->lock);
+    return mm;
+}
+
+struct files *task_files(struct task *t)
+{
+    struct files *files;
+
+    spin_lock(&t->group->lock);
+    files = t->files;
+    if (files)
+        ref_get(&files->ref);
+    spin_unlock(&t->group->lock);
+    return files;
+}
+
+struct fs_context *task_fs(struct task *t)
+{
+    struct fs_context *fs;
+
+    spin_lock(&t->group->lock);
+    fs = t->fs;
+    if (fs)
+        ref_get(&fs->ref);
+    spin_unlock(&t->group->lock);
+    return fs;
 }
 
 struct task *task_of_pid(pid_t pid)

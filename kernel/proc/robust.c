@@ -36,15 +36,17 @@ long sys_get_robust_list(pid_t pid, void __user *head, void __user *size)
 /* A mutex that its dead owner held: says so and wakes one waiter. */
 static int release_one(u32 __user *word, pid_t owner)
 {
-    u32 v, dead;
+    u32 v, seen;
 
-    if ((uintptr_t)word % sizeof(u32) || get_user(v, word))
+    if ((uintptr_t)word % sizeof(u32) || get_user(seen, word))
         return -EFAULT;
-    if ((v & FUTEX_TID_MASK) != (u32)owner)
-        return 0;
-    dead = (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-    if (put_user(dead, word))
-        return -EFAULT;
+    do {
+        v = seen;
+        if ((v & FUTEX_TID_MASK) != (u32)owner)
+            return 0;
+        if (cmpxchg_user(word, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
+            return -EFAULT;
+    } while (seen != v);
     if (v & FUTEX_WAITERS)
         (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     return 0;

@@ -150,7 +150,7 @@ long sys_sched_rr_get_interval(pid_t pid, struct __kernel_timespec __user *inter
 static int import_attr(struct sched_attr *attr, const void __user *uattr)
 {
     u32 size = 0;
-    u8 extra;
+    int err;
 
     memset(attr, 0, sizeof(*attr));
     if (copy_from_user(&size, uattr, sizeof(size)))
@@ -159,13 +159,9 @@ static int import_attr(struct sched_attr *attr, const void __user *uattr)
         size = SCHED_ATTR_SIZE_VER0;
     if (size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE)
         goto too_big;
-    for (u32 i = sizeof(*attr); i < size; i++) {
-        if (copy_from_user(&extra, (const char __user *)uattr + i, 1))
-            return -EFAULT;
-        if (extra)
-            goto too_big;
-    }
-    return copy_from_user(attr, uattr, min(size, (u32)sizeof(*attr)));
+    err = copy_struct_from_user(attr, sizeof(*attr), uattr, size);
+    if (err != -E2BIG)
+        return err;
 
 too_big:
     size = sizeof(*attr);

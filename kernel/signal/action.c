@@ -28,6 +28,21 @@ struct sighand *sighand_create(void)
     return sh;
 }
 
+struct sighand *sighand_copy(struct sighand *from, bool reset)
+{
+    struct sighand *sh = sighand_create();
+
+    if (!sh)
+        return NULL;
+    spin_lock(&from->lock);
+    memcpy(sh->action, from->action, sizeof(sh->action));
+    spin_unlock(&from->lock);
+    for (int i = 0; reset && i < NSIG_K; i++)
+        if (sh->action[i].handler != (u64)SIG_IGN)
+            sh->action[i] = (struct ksigaction){0};
+    return sh;
+}
+
 void sighand_put(struct sighand *sh)
 {
     if (sh && ref_put(&sh->ref))

@@ -29,11 +29,33 @@ _Noreturn void signal_die(const siginfo_t *info)
     task_exit_group(info->si_signo);
 }
 
+/* All threads stop, or go on: each looks in signal_deliver(). */
 static void set_stopped(struct group *g, bool stopped)
 {
+    struct task *t;
+
     spin_lock(&g->lock);
     g->stopped = stopped;
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (stopped && t != current && !t->dead) {
+            task_set_work(t, WORK_SIGNAL);
+            target_unpark(t);
+            target_kick(t);
+        }
+    }
     spin_unlock(&g->lock);
+    waitqueue_wake(&g->signal_wait, ~0u);
+}
+
+/* Rests while the process is stopped. SIGKILL ends that as SIGCONT does (send.c). */
+static void check_stopped(struct group *g)
+{
+    int ret = 0;
+
+    while (unlikely(READ_ONCE(g->stopped) && !task_must_end()))
+        wait_event(ret, &g->signal_wait, !READ_ONCE(g->stopped) || task_must_end(), DEADLINE_NONE,
+                   false);
 }
 
 /*
@@ -43,16 +65,12 @@ static void set_stopped(struct group *g, bool stopped)
 static void signal_stop(int sig)
 {
     struct group *g = current->group;
-    int ret;
 
     set_stopped(g, true);
-    if (g->tgid == FIRST_PID && target_stop(sig) == 0) {
+    if (g->tgid == FIRST_PID && target_stop(sig) == 0)
         set_stopped(g, false);
-        return;
-    }
-    do
-        wait_event(ret, &g->signal_wait, !READ_ONCE(g->stopped), DEADLINE_NONE, false);
-    while (ret);
+    else
+        check_stopped(g);
 }
 
 /* What a signal without handler does. Does not return when it kills. */
@@ -177,13 +195,6 @@ static bool restart_call(struct regs *regs)
     return true;
 }
 
-/* Another thread ended the process. The entry code has cleared WORK_KILL: the group knows. */
-static void check_killed(const struct group *g)
-{
-    if (READ_ONCE(g->exiting))
-        task_exit_group(READ_ONCE(g->exit_status));
-}
-
 static bool deliver_all(struct regs *regs)
 {
     struct ksignal ks;
@@ -200,7 +211,9 @@ static bool deliver_all(struct regs *regs)
 void signal_deliver(struct regs *regs)
 {
     do {
-        check_killed(current->group);
+        check_stopped(current->group);
+        if (unlikely(task_must_end())) /* the entry code has cleared WORK_KILL: the group knows */
+            task_end_killed();
         if (!deliver_all(regs)) {
             signal_restore_mask(false);
             if (!restart_call(regs))

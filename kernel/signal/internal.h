@@ -24,6 +24,9 @@
 int signal_queue_task(struct task *t, const siginfo_t *info);
 int signal_queue_group(struct group *g, const siginfo_t *info);
 
+/* Signals of the process that `t` will not take: other threads look at them. group->lock held. */
+void signal_retarget(struct task *t, sigset64_t set);
+
 /* The lowest (synchronous first) signal of `set`, which is not empty. */
 int signal_next(sigset64_t set);
 

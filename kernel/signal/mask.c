@@ -21,7 +21,7 @@ bool signal_pending(void)
 {
     const struct task *t = current;
 
-    return (pending_set(t) & ~t->blocked) || READ_ONCE(t->group->exiting);
+    return (pending_set(t) & ~t->blocked) || task_must_end() || READ_ONCE(t->group->stopped);
 }
 
 void signal_set_blocked(sigset64_t set)
@@ -29,7 +29,9 @@ void signal_set_blocked(sigset64_t set)
     struct task *t = current;
 
     spin_lock(&t->group->lock);
-    t->blocked = set & ~SIG_KERNEL_ONLY;
+    set &= ~SIG_KERNEL_ONLY;
+    signal_retarget(t, t->group->pending.set & set & ~t->blocked);
+    t->blocked = set;
     if (pending_set(t) & ~t->blocked)
         task_set_work(t, WORK_SIGNAL);
     spin_unlock(&t->group->lock);

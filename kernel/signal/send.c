@@ -57,18 +57,52 @@ static void stop_and_continue(struct group *g, int sig)
     }
 }
 
-/* The thread that shall take a process' signal: the first that does not block it, or NULL. */
+/*
+ * The thread that shall take a process' signal, or NULL: the first that does not block it, better one that has
+ * no other signal to look at.
+ */
 static struct task *choose_task(struct group *g, int sig)
 {
-    struct task *t;
+    struct task *t, *chosen = NULL;
 
     assert_held(&g->lock);
     list_for_each(t, &g->tasks, group_link)
     {
-        if (!(t->blocked & sigmask(sig)))
+        if (t->dead || (t->blocked & sigmask(sig)))
+            continue;
+        if (!(__atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_SIGNAL))
             return t;
+        if (!chosen)
+            chosen = t;
     }
-    return NULL;
+    return chosen;
+}
+
+void signal_retarget(struct task *t, sigset64_t set)
+{
+    struct group *g = t->group;
+    struct task *other;
+
+    assert_held(&g->lock);
+    if (!set)
+        return;
+    list_for_each(other, &g->tasks, group_link)
+    {
+        if (other == t || other->dead || !(set & ~other->blocked))
+            continue;
+        set &= other->blocked;
+        signal_wake(other);
+    }
+}
+
+void signal_task_exit(struct task *t)
+{
+    struct group *g = t->group;
+
+    spin_lock(&g->lock);
+    signal_retarget(t, g->pending.set & ~t->blocked);
+    t->blocked = ~0UL;
+    spin_unlock(&g->lock);
 }
 
 /*
@@ -84,7 +118,7 @@ static int queue_signal(struct group *g, struct task *t, const siginfo_t *info)
     spin_lock(&g->lock);
     stop_and_continue(g, sig);
     chosen = t ? t : choose_task(g, sig);
-    if (list_empty(&g->tasks)) {
+    if (!g->live || (t && t->dead)) {
         ret = 1;
     } else if (chosen && !(chosen->blocked & sigmask(sig)) && action_ignores(chosen->sighand, sig)) {
         ret = 1;

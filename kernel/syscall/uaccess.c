@@ -4,6 +4,7 @@
  * inside what programs may use, whatever they pass; within it, the exception table turns a fault
  * that mm_fault() cannot resolve into a short copy (arch/x86_64/usercopy.S).
  */
+#include <kernel/string.h>
 #include <kernel/uaccess.h>
 #include <layout.h>
 
@@ -19,6 +20,7 @@ size_t user_clear(void *dst, size_t size);
 ssize_t user_strncpy(char *dst, const char *src, size_t max);
 int user_move8(void *dst, const void *src);
 int user_move4(void *dst, const void *src);
+int user_cmpxchg(u32 *word, u32 expected, u32 value, u32 *old);
 
 #define plain(p) ((void *)(uintptr_t)(p))
 
@@ -60,6 +62,41 @@ int clear_user(void __user *dst, size_t size)
     if (!range_ok((uintptr_t)dst, size))
         return size ? -EFAULT : 0;
     return user_clear(plain(dst), size) ? -EFAULT : 0;
+}
+
+/* The program's part that we do not know, 64 bytes at a time. */
+static int check_rest_zero(const char __user *src, size_t size)
+{
+    char part[64];
+
+    while (size) {
+        size_t n = min(size, sizeof(part));
+
+        if (copy_from_user(part, src, n))
+            return -EFAULT;
+        for (size_t i = 0; i < n; i++)
+            if (part[i])
+                return -E2BIG;
+        src += n;
+        size -= n;
+    }
+    return 0;
+}
+
+int copy_struct_from_user(void *dst, size_t size, const void __user *src, size_t usize)
+{
+    size_t known = min(size, usize);
+    int err = check_rest_zero((const char __user *)src + known, usize - known);
+
+    memset((char *)dst + known, 0, size - known);
+    return err ? err : copy_from_user(dst, src, known);
+}
+
+int cmpxchg_user(u32 __user *word, u32 expected, u32 value, u32 *old)
+{
+    if (!range_ok((uintptr_t)word, sizeof(*word)))
+        return -EFAULT;
+    return user_cmpxchg(plain(word), expected, value, old) ? -EFAULT : 0;
 }
 
 size_t copy_from_user_partial(void *dst, const void __user *src, size_t size)

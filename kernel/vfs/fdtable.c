@@ -392,7 +392,7 @@ void files_close_on_exec(struct files *files)
 }
 
 /* A table of our own with what the shared one holds outside [first, last] (close_range's UNSHARE). */
-static struct files *files_copy(struct files *from) NO_LOCK_ANALYSIS /* nobody sees the copy */
+struct files *files_copy(struct files *from) NO_LOCK_ANALYSIS /* nobody sees the copy */
 {
     struct files *copy = files_create();
     unsigned size = READ_ONCE(from->size);

@@ -364,29 +364,9 @@ long sys_creat(const char __user *path, mode_t mode)
     return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-/* What a newer caller's longer structure holds beyond ours must be zero. */
-static int check_zeroed(const char __user *p, size_t size)
-{
-    char part[64];
-
-    while (size) {
-        size_t n = min(size, sizeof(part));
-
-        if (copy_from_user(part, p, n))
-            return -EFAULT;
-        for (size_t i = 0; i < n; i++) {
-            if (part[i])
-                return -E2BIG;
-        }
-        p += n;
-        size -= n;
-    }
-    return 0;
-}
-
 long sys_openat2(int dfd, const char __user *path, const struct open_how __user *uhow, size_t size)
 {
-    struct open_how how = {0};
+    struct open_how how;
     struct open_request r;
     int err;
 
@@ -394,11 +374,8 @@ long sys_openat2(int dfd, const char __user *path, const struct open_how __user 
         return -EINVAL;
     if (size > PAGE_SIZE)
         return -E2BIG;
-    err = check_zeroed((const char __user *)uhow + sizeof(how), size - sizeof(how));
-    if (err)
-        return err;
-    if (copy_from_user(&how, uhow, sizeof(how)))
-        return -EFAULT;
-    err = request_from_how(&how, &r);
+    err = copy_struct_from_user(&how, sizeof(how), uhow, size);
+    if (!err)
+        err = request_from_how(&how, &r);
     return err ? err : open_fd(dfd, path, &r);
 }

@@ -101,6 +101,33 @@ struct fs_context *fs_context_create(void)
     return fs;
 }
 
+struct fs_context *fs_context_copy(struct fs_context *from)
+{
+    struct fs_context *fs = kzalloc(sizeof(*fs));
+
+    if (!fs)
+        return NULL;
+    ref_init(&fs->ref);
+    spin_init(&fs->lock, "fs");
+    spin_lock(&from->lock);
+    fs->root = from->root;
+    fs->cwd = from->cwd;
+    fs->umask = from->umask;
+    path_get(&fs->root);
+    path_get(&fs->cwd);
+    spin_unlock(&from->lock);
+    return fs;
+}
+
+void fs_context_put(struct fs_context *fs)
+{
+    if (!fs || !ref_put(&fs->ref))
+        return;
+    path_put(&fs->root);
+    path_put(&fs->cwd);
+    kfree(fs);
+}
+
 mode_t current_umask(void)
 {
     return READ_ONCE(current->fs->umask);

@@ -5,33 +5,13 @@
  * here uses them, and the kernel resets them before the program starts.
  */
 #include "sgx_target.h"
-#include "vector.h"
 #include <kernel/boot.h>
 #include <kernel/printk.h>
-#include <kernel/string.h>
 #include <kernel/target.h>
-#include <kernel/traps.h>
 
 struct boot_info g_boot_info;
 
 const u64 boot_kstack_top = BOOT_START + THREAD_KSTACK_OFF + THREAD_KSTACK_SIZE;
-
-/* Vector state of the first thread while outside; AMX does not fit and is not in XFRM. */
-static u8 g_boot_xsave[XSAVE_AREA_SIZE] __attribute__((aligned(64)));
-
-static struct thread_area *boot_area(u64 host_thread)
-{
-    struct thread_area *area = (struct thread_area *)(BOOT_START + THREAD_AREA_OFF);
-
-    area->self = area;
-    area->syscall_entry = arch_syscall_entry;
-    area->kstack = boot_kstack_top;
-    area->estack = BOOT_START + THREAD_ESTACK_OFF + THREAD_ESTACK_SIZE;
-    area->xsave = g_boot_xsave;
-    area->host = (struct host_thread __host *)host_thread;
-    area->ssa = BOOT_START + THREAD_SSA_OFF;
-    return area;
-}
 
 static bool region_ok(u64 base, u64 size)
 {
@@ -58,7 +38,8 @@ void sgx_boot(u64 boot_info, u64 host_thread, u64 tcs)
     if (tcs != BOOT_START + THREAD_TCS_OFF || host_thread % PAGE_SIZE ||
         !outside_ok(host_thread, sizeof(struct host_thread)))
         target_abort("entered with a host thread that does not lie outside");
-    area = boot_area(host_thread);
+    area = sgx_area_init(BOOT_START, 0);
+    area->host = (struct host_thread __host *)host_thread;
     area->xfrm = SGX_XFRM_LEGACY;
     if (!boot_info_take(boot_info))
         target_abort("entered with boot information that cannot be");

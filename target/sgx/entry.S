@@ -5,8 +5,8 @@
  * At entry the host chose every register but RIP, RAX (CSSA), RBX (TCS), RCX (return address), FS and
  * GS. Nothing of it is used before the stack is ours, DF and AC are clear, and speculation is fenced.
  *
- * CSSA 0: the thread's first entry (RDI, RSI: boot_info, host_thread) or the return of a host call,
- *         decided by TA_STATE alone; any other entry stops the enclave.
+ * CSSA 0: the enclave's or the thread's first entry (RDI, RSI: boot_info, host_thread) or the return of a
+ *         host call, decided by TA_STATE alone; any other entry stops the enclave.
  * CSSA 1: stage one of the exception handler, on its own stack, without vector registers; it only
  *         rewrites the interrupted SSA frame and leaves with EXIT_RESUME.
  */
@@ -35,6 +35,8 @@ _start:
         mov     %gs:TA_STATE, %rax
         cmp     $TS_HOSTCALL, %rax
         je      entry_return
+        cmp     $TS_NEW, %rax
+        je      entry_thread
         cmp     $TS_FRESH, %rax
         jne     entry_refuse
 
@@ -59,6 +61,35 @@ _start:
         pop     %rdi
         mov     %rbx, %rdx
         call    sgx_boot
+        ud2
+
+/* The first entry of a thread that the kernel made. */
+entry_thread:
+        movq    $TS_INSIDE, %gs:TA_STATE
+        mov     %rsp, %gs:TA_HOST_RSP
+        mov     %rbp, %gs:TA_HOST_RBP
+        mov     %rcx, %gs:TA_HOST_RETURN
+        mov     %gs:TA_KSTACK, %rsp
+        sub     $512, %rsp
+        push    $2
+        popfq
+        xor     %ebp, %ebp
+        lea     xstate_init(%rip), %rcx
+        mov     %gs:TA_XFRM, %eax
+        mov     %gs:TA_XFRM+4, %edx
+        xrstor64 (%rcx)
+        mov     %rsi, %rdi
+        call    sgx_thread_main
+        ud2
+
+/* _Noreturn void sgx_thread_restart(void) */
+        .globl  sgx_thread_restart
+        .hidden sgx_thread_restart
+sgx_thread_restart:
+        mov     %gs:TA_KSTACK, %rsp
+        sub     $512, %rsp
+        xor     %ebp, %ebp
+        call    sgx_thread_idle
         ud2
 
 /* Back from a host call: give the kernel its stack, its vector state and the program's FS. */

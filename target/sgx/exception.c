@@ -11,8 +11,11 @@
  */
 #include "sgx_target.h"
 #include <kernel/regs.h>
+#include <kernel/target.h>
 #include <kernel/task.h>
 #include <kernel/traps.h>
+
+static u64 g_interrupts; /* atomic */
 
 _Static_assert(offsetof(struct regs, rsp) == 0x90, "entry.S");
 
@@ -61,6 +64,11 @@ static void exception_take(struct regs *r, struct sgx_gprsgx *g)
     }
 }
 
+u64 target_interrupts(void)
+{
+    return __atomic_load_n(&g_interrupts, __ATOMIC_RELAXED);
+}
+
 static bool in_kernel(u64 rip)
 {
     return rip >= (uintptr_t)kernel_text_start && rip < (uintptr_t)kernel_text_end;
@@ -99,7 +107,7 @@ static void stage1_kernel(struct thread_area *area, struct sgx_gprsgx *g)
 
     exception_take(&fault, g);
     if (fault.trapno == TRAP_NONE) {
-        area->interrupts++;
+        __atomic_fetch_add(&g_interrupts, 1, __ATOMIC_RELAXED);
         if (area->task)
             task_set_work(area->task, WORK_INTERRUPT);
         if (g->rip >= (uintptr_t)arch_ret_to_user && g->rip < (uintptr_t)arch_ret_window_end)

@@ -63,40 +63,6 @@ void target_take_signals(void)
     }
 }
 
-static void pollfds_copy_back(struct target_pollfd *fds, const struct target_pollfd *told,
-                              unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        fds[i].revents = told[i].revents;
-}
-
-void target_park(struct target_pollfd *fds, unsigned count, u64 deadline)
-{
-    struct target_pollfd copy[TARGET_POLL_MAX];
-
-    if (count > TARGET_POLL_MAX)
-        count = TARGET_POLL_MAX;
-    if (count)
-        memcpy(copy, fds, count * sizeof(*fds));
-    (void)hostcall_park(count * sizeof(*fds), copy, deadline);
-    if (count)
-        pollfds_copy_back(fds, copy, count);
-    target_take_signals();
-}
-
-void target_unpark(struct task *task)
-{
-    if (task != thread_area()->task)
-        (void)hostcall_unpark(task->tid);
-}
-
-void target_kick(struct task *task)
-{
-    task_set_work(task, WORK_INTERRUPT);
-    if (task != thread_area()->task)
-        (void)hostcall_kick(task->tid);
-}
-
 void target_timer_set(u64 deadline)
 {
     (void)hostcall_timer(deadline);

@@ -126,3 +126,15 @@
 
         MOVE    user_move8, rax
         MOVE    user_move4, eax
+
+/* int user_cmpxchg(u32 *word, u32 expected, u32 value, u32 *old): 0 with *old, or 1 on a bad address. */
+        FUNCTION user_cmpxchg
+        mov     %esi, %eax
+1:      lock cmpxchg %edx, (%rdi)
+        mov     %eax, (%rcx)
+        xor     %eax, %eax
+        ret
+2:      mov     $1, %eax
+        ret
+        EXTABLE 1b, 2b
+        .size   user_cmpxchg, . - user_cmpxchg

@@ -22,8 +22,6 @@
 static u64 g_xfeatures;
 static size_t g_xsave_size;
 
-/* One thread's place for state set aside by arch_vector_begin; a thread per area later. */
-static u8 g_vector_area[XSAVE_MAX] __attribute__((aligned(64)));
 static u8 g_reset_area[XSAVE_MAX] __attribute__((aligned(64)));
 
 /* CPUID.0DH's standard-format end of the highest component in XFRM. */
@@ -103,6 +101,11 @@ int arch_xrstor_checked(const void *area, size_t size)
     return 0;
 }
 
+void arch_xrstor(const void *area)
+{
+    xrstor(area);
+}
+
 void arch_xreset(void)
 {
     xrstor(g_reset_area);
@@ -112,13 +115,13 @@ void arch_vector_begin(void)
 {
     ASSERT(thread_area()->vector_depth == 0);
     thread_area()->vector_depth = 1;
-    xsave(g_vector_area);
+    xsave(thread_area()->vector);
 }
 
 void arch_vector_end(void)
 {
     ASSERT(thread_area()->vector_depth == 1);
-    xrstor(g_vector_area);
+    xrstor(thread_area()->vector);
     thread_area()->vector_depth = 0;
 }
 

@@ -59,7 +59,7 @@ static bool maps_line(const struct vma_info *info, void *arg)
 static int for_each(struct task *t, struct maps *m,
                     bool (*fn)(const struct vma_info *info, void *arg))
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
 
     if (!mm)
         return 0;

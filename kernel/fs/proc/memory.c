@@ -10,15 +10,6 @@
 
 #include "proc.h"
 
-struct mm *proc_mm(struct task *t)
-{
-    struct mm *mm = READ_ONCE(t->mm);
-
-    if (mm)
-        ref_get(&mm->ref);
-    return mm;
-}
-
 /* How much of [addr, addr + size) lies in addr's page. */
 static size_t in_page(uintptr_t addr, size_t size)
 {
@@ -64,7 +55,7 @@ static void show_title(struct seq *s, struct mm *mm)
 
 int proc_cmdline(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
 
     if (!mm)
         return 0;
@@ -76,7 +67,7 @@ int proc_cmdline(struct seq *s, const struct pseudo_node *node, struct task *t)
 
 int proc_environ(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
 
     if (!mm)
         return 0;
@@ -87,7 +78,7 @@ int proc_environ(struct seq *s, const struct pseudo_node *node, struct task *t)
 
 int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
     size_t words = 0;
 
     if (!mm)
@@ -105,7 +96,7 @@ int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t)
 static struct mm *node_mm(const struct file *f)
 {
     struct task *t = task_find(pseudo_node_of(f->inode)->tid);
-    struct mm *mm = t ? proc_mm(t) : NULL;
+    struct mm *mm = t ? task_mm(t) : NULL;
 
     if (t)
         task_put(t);

@@ -66,7 +66,7 @@ static int io_text(struct seq *s, const struct pseudo_node *node, struct task *t
 /* As Linux's oom_badness(): resident pages in thousandths of all, moved by the adjustment. */
 static int oom_score_text(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
     struct mm_stats stats;
     struct proc_vm vm = {0};
     s64 points;

@@ -21,10 +21,6 @@
 
 #define PAGES_TO_KB(n) ((n) * (PAGE_SIZE / 1024))
 #define NS_PER_TICK    10000000UL /* USER_HZ is 100 */
-#define PID_MAX        4194304u
-
-/* The address space of a task with a reference, or NULL when it has none. mm_put() it. */
-struct mm *proc_mm(struct task *t);
 
 /* Sums over an address space, in pages, for status, stat and statm. */
 struct proc_vm {

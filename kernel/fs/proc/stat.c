@@ -93,7 +93,7 @@ static void show_tail(struct seq *s, const struct mm *mm, struct task *t, int ex
 
 int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
     struct stat_signals sig;
     struct proc_vm vm = {0};
     u64 rss_limit;
@@ -116,7 +116,7 @@ int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t)
 
 int proc_statm(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
     struct proc_vm vm = {0};
 
     if (mm) {

@@ -76,7 +76,7 @@ static void show_kb(struct seq *s, const char *label, u64 page_count)
 
 static void show_memory(struct seq *s, struct task *t)
 {
-    struct mm *mm = proc_mm(t);
+    struct mm *mm = task_mm(t);
     struct proc_vm vm;
 
     if (!mm)

@@ -99,7 +99,7 @@ static int threads_max_text(struct seq *s, const struct pseudo_node *node)
 
 static int pid_max_text(struct seq *s, const struct pseudo_node *node)
 {
-    seq_printf(s, "%u\n", PID_MAX);
+    seq_printf(s, "%d\n", PID_MAX);
     return 0;
 }
 

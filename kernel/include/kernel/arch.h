@@ -25,6 +25,9 @@ void arch_xsave(void *area);
  */
 int arch_xrstor_checked(const void *area, size_t size);
 
+/* XRSTOR from an image that arch_xsave() made and only the kernel could write. */
+void arch_xrstor(const void *area);
+
 /* Vector state as a fresh program has it: the initial state of every component. */
 void arch_xreset(void);
 

@@ -19,6 +19,8 @@ struct files {
 };
 
 struct files *files_create(void);
+/* A table of its own with the same files; NULL: no memory. */
+struct files *files_copy(struct files *from);
 void files_put(struct files *f);
 
 /* The file with a new reference, or NULL when `fd` is not open. O_PATH files only when asked. */

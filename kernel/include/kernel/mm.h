@@ -111,6 +111,13 @@ u64 mm_resident_pages(uintptr_t start, uintptr_t end);
 bool mm_page_known(uintptr_t addr, unsigned access);
 
 /*
+ * Pages of the THREADS zone, which the target shares out: absent ones become present, zeroed, readable and
+ * writable, counted as the kernel's (-ENOMEM), and absent again. The caller alone knows of them.
+ */
+int mm_kernel_commit(uintptr_t start, uintptr_t end);
+void mm_kernel_release(uintptr_t start, uintptr_t end);
+
+/*
  * As mm_map, for the kernel's own mappings (vDSO, trampolines, stacks) with VM_* flags and a name.
  * `addr` 0: anywhere; else exactly there or -EEXIST. `near`/`reach`: within that distance (0: any).
  */

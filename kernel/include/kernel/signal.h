@@ -73,7 +73,7 @@ int signal_send_group(struct group *g, int sig, const siginfo_t *info);
  */
 void signal_force_fault(int sig, int code, u64 addr, int trapno, u64 error);
 
-/* True when an unblocked signal waits for the current task. */
+/* True when the current task has to leave its call: an unblocked signal waits, or it must end or stop. */
 bool signal_pending(void);
 
 /*
@@ -81,6 +81,9 @@ bool signal_pending(void);
  * process. Called by the entry code with task->regs complete.
  */
 void signal_deliver(struct regs *regs);
+
+/* The current thread ends: signals of the process that it was to take go to another. */
+void signal_task_exit(struct task *t);
 
 /* exec(2): handlers to default, keep ignored; drops the alternate stack. */
 void signal_exec(struct task *t);
@@ -92,6 +95,8 @@ void signal_exec(struct task *t);
 void signal_inherit_ignored(struct task *t, sigset64_t set);
 
 struct sighand *sighand_create(void);
+/* The same actions in a table of its own; with `reset` handlers become SIG_DFL. NULL: no memory. */
+struct sighand *sighand_copy(struct sighand *from, bool reset);
 
 /*
  * For ppoll, pselect6, epoll_pwait: installs a mask until the call ends. `umask` NULL: nothing to do.

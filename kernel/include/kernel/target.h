@@ -39,7 +39,22 @@ int target_mem_protect(uintptr_t va, size_t page_count, unsigned old, unsigned n
 /* Gives present pages back to the host; they become absent. -ENOMEM: host refused, state unchanged. */
 int target_mem_release(uintptr_t va, size_t page_count);
 
-/* ---- Threads: parking and waking -------------------------------------------------------------- */
+/* ---- Threads: making, parking and waking ------------------------------------------------------- */
+
+/*
+ * A thread for a new task, which does nothing yet; NULL when there is no memory or the host has none left.
+ * Either target_thread_put() gives it back or target_thread_run() makes it run task_main(task), on an
+ * empty kernel stack, with `task` as current and the caller's reference on it taken over.
+ */
+struct target_thread *target_thread_get(void);
+void target_thread_put(struct target_thread *tt);
+void target_thread_run(struct target_thread *tt, struct task *task);
+
+/* The thread that boot runs in, for the first task. */
+struct target_thread *target_thread_self(void);
+
+/* Ends the calling thread; its reference on the task is dropped later. No locks may be held. */
+_Noreturn void target_thread_end(void);
 
 #define TARGET_POLL_MAX 64
 struct target_pollfd {
@@ -61,7 +76,10 @@ void target_unpark(struct task *task);
 /* Makes a running `task` notice its pending work soon (interrupts user code). Spinlocks allowed. */
 void target_kick(struct task *task);
 
-/* Asks for an interrupt of the calling process at `deadline` (monotonic ns; UINT64_MAX disarms). */
+/* How often the host interrupted kernel code. */
+u64 target_interrupts(void);
+
+/* Asks for an interrupt of the first process at `deadline` (monotonic ns; UINT64_MAX disarms). */
 void target_timer_set(u64 deadline);
 
 /* Tells the first process the signals that the host was sent for it (signal_from_host). */

@@ -20,6 +20,7 @@
 
 #define COMM_SIZE    16
 #define FIRST_PID    1 /* the process that boot makes; the host's signals and terminal are its own */
+#define PID_MAX      4194304 /* the largest number, as on 64-bit Linux */
 #define NGROUPS_MAX  65536
 #ifndef RLIM_NLIMITS
 #define RLIM_NLIMITS 16
@@ -53,7 +54,10 @@ struct group {
     spinlock_t lock;
     struct list link;                         /* all groups; guarded by g_task_list_lock */
     pid_t tgid, pgid, sid, ppid;
-    struct list tasks GUARDED_BY(&lock);      /* task.group_link */
+    struct list tasks GUARDED_BY(&lock);      /* task.group_link; the leader stays until the end */
+    unsigned live GUARDED_BY(&lock);          /* threads that have not ended */
+    struct task *exec_task GUARDED_BY(&lock); /* the thread whose exec(2) ends the others, or NULL */
+    struct waitqueue exit_wait;               /* woken at each thread's end */
     struct sigpending pending GUARDED_BY(&lock);
     struct waitqueue signal_wait;             /* sigtimedwait, signalfd */
     struct rlimit64_k rlimits[RLIM_NLIMITS] GUARDED_BY(&lock);
@@ -100,7 +104,13 @@ struct task {
     pid_t tid;
     struct group *group;
     struct list group_link;                   /* guarded by group->lock */
+    bool dead;                                /* ended, but still the leader; guarded by group->lock */
     struct regs *regs;                        /* the program's registers, on the kernel stack */
+
+    /*
+     * Replaced by the task itself only, under group->lock, and NULL once it ended: others use task_mm(),
+     * task_files(), task_fs().
+     */
     struct mm *mm;
     struct files *files;                      /* kernel/files.h */
     struct fs_context *fs;                    /* root, cwd, umask; kernel/fs.h */
@@ -124,6 +134,7 @@ struct task {
 
     /* clone(2), set_tid_address(2), set_robust_list(2). */
     void __user *clear_child_tid;
+    pid_t __user *set_child_tid;              /* written by the new thread itself */
     void __user *robust_list;
     size_t robust_list_size;
 
@@ -195,9 +206,27 @@ struct task *task_find(pid_t tid);
 void group_put(struct group *g);
 void task_put(struct task *t);
 unsigned group_count(void);
+unsigned task_count(void);
+
+/* What another task uses, with a reference, or NULL when it has ended. group->lock may not be held. */
+struct mm *task_mm(struct task *t);
+struct files *task_files(struct task *t);
+struct fs_context *task_fs(struct task *t);
 
 /* proc/exit.c: ends the current process as _exit(2) or by a signal (wait(2) status). */
 _Noreturn void task_exit_group(int wait_status);
+/* Whether the process, or exec(2) by another thread, wants the current thread to end. */
+bool task_must_end(void);
+/* Ends the current thread, which task_must_end(). */
+_Noreturn void task_end_killed(void);
+/*
+ * exec(2): ends the other threads of the process, waits for them and takes the process' number. 0, or -EAGAIN
+ * when another thread does the same or the process ends.
+ */
+int task_become_only(void);
+
+/* proc/clone.c: where a thread of the target starts with its task. */
+_Noreturn void task_main(struct task *t);
 
 /*
  * proc/init.c: makes the first task (pid 1, root, all capabilities, Linux's default limits) for the

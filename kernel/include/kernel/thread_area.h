@@ -26,6 +26,7 @@
 #define TS_FRESH    0 /* never entered */
 #define TS_INSIDE   1 /* running, or interrupted: no entry at CSSA 0 is legal */
 #define TS_HOSTCALL 2 /* left by a host call, waits for its return */
+#define TS_NEW      3 /* made at run time, not yet entered */
 
 #ifndef __ASSEMBLER__
 #include <kernel/types.h>
@@ -50,9 +51,9 @@ struct thread_area {
     /* Not known to assembly. */
     struct host_thread __host *host; /* checked to lie outside, aligned */
     u64 ssa;                         /* address of SSA frame 0 */
-    u32 thread_id;                   /* what unpark and kick name */
+    struct target_thread *target;
+    void *vector;                    /* vector state that arch_vector_begin() set aside */
     u32 vector_depth;                /* arch_vector_begin nesting: at most 1 */
-    u32 interrupts;                  /* AEX without exception seen by the handler */
     const char *lied_name;           /* a host call whose result was out of range, not yet reported */
     s64 lied_result;
 };

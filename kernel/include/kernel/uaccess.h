@@ -27,6 +27,15 @@ size_t copy_from_user_partial(void *dst, const void __user *src, size_t size);
 size_t copy_to_user_partial(void __user *dst, const void *src, size_t size);
 
 /*
+ * Copies a structure that grows with the ABI: `usize` bytes of the program's version into `size` of ours. What
+ * ours has more is zero, what theirs has more must be: else -E2BIG. -EFAULT.
+ */
+int copy_struct_from_user(void *dst, size_t size, const void __user *src, size_t usize);
+
+/* *old gets the word; it becomes `value` if it was `expected`, in one step. 0, or -EFAULT. `word` is aligned. */
+int cmpxchg_user(u32 __user *word, u32 expected, u32 value, u32 *old);
+
+/*
  * Copies a string with its NUL into dst. Returns its length without NUL, -EFAULT, or -ENAMETOOLONG
  * when no NUL stands in the first `size` bytes.
  */

@@ -114,6 +114,7 @@ int fixture_setup(void **state)
     sigpending_init(&f->group.pending);
     sigpending_init(&f->task.pending);
     waitqueue_init(&f->group.signal_wait);
+    f->group.live = 1;
     f->group.tgid = f->task.tid = 1;
     f->group.rlimits[RLIMIT_SIGPENDING].cur = 100;
     f->task.group = &f->group;

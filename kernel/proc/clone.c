@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clone(2), clone3(2): new threads. Sources: the man pages, and Linux's order of checks.
+ *
+ * Everything that can fail is done before the new task is published; from then on it exists. It starts with
+ * a copy of its creator's registers and vector state.
+ */
+#include <kernel/alloc.h>
+#include <kernel/arch.h>
+#include <kernel/files.h>
+#include <kernel/loader.h>
+#include <kernel/mm.h>
+#include <kernel/string.h>
+#include <kernel/syscall.h>
+#include <kernel/target.h>
+#include <kernel/time.h>
+#include <kernel/thread_area.h>
+#include <kernel/traps.h>
+#include <kernel/uaccess.h>
+#include <linux/sched.h>
+#include "internal.h"
+#include <syscalls.gen.h>
+
+/* What both calls ask for. */
+struct clone_request {
+    u64 flags; /* without the exit signal */
+    int exit_signal;
+    u64 stack; /* the new stack pointer, 0: the creator's */
+    u64 tls;
+    pid_t __user *parent_tid, *child_tid;
+};
+
+#define CLONE_LEGACY_FLAGS 0xffffffffUL
+#define CLONE_NAMESPACES                                                                           \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+     CLONE_NEWNET | CLONE_NEWTIME)
+
+/* As Linux's copy_process(). Namespaces are not built in, pidfds not served yet. */
+static int check_flags(u64 flags)
+{
+    if ((flags & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) ||
+        ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+        ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) || (flags & CLONE_NAMESPACES))
+        return -EINVAL;
+    if (flags & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+        return -EINVAL;
+    return flags & CLONE_THREAD ? 0 : -ENOSYS;
+}
+
+/* ---- Making the task ----------------------------------------------------------------------------------- */
+
+static int share_files(struct task *t, u64 flags)
+{
+    struct task *from = current;
+
+    if (flags & CLONE_FILES) {
+        t->files = from->files;
+        ref_get(&t->files->ref);
+    } else {
+        t->files = files_copy(from->files);
+    }
+    if (flags & CLONE_FS) {
+        t->fs = from->fs;
+        ref_get(&t->fs->ref);
+    } else {
+        t->fs = fs_context_copy(from->fs);
+    }
+    return t->files && t->fs ? 0 : -ENOMEM;
+}
+
+static int share_sighand(struct task *t, u64 flags)
+{
+    if (flags & CLONE_SIGHAND) {
+        t->sighand = current->sighand;
+        ref_get(&t->sighand->ref);
+    } else {
+        t->sighand = sighand_copy(current->sighand, flags & CLONE_CLEAR_SIGHAND);
+    }
+    return t->sighand ? 0 : -ENOMEM;
+}
+
+/* The registers that the new thread starts with: the creator's, in the middle of its system call. */
+static int copy_registers(struct task *t, const struct clone_request *rq)
+{
+    t->xsave_buffer = kzalloc(max(arch_xsave_size(), PAGE_SIZE));
+    t->regs = kmalloc(sizeof(*t->regs));
+    if (!t->xsave_buffer || !t->regs)
+        return -ENOMEM;
+    arch_xsave(t->xsave_buffer);
+    *t->regs = *current->regs;
+    t->regs->rax = 0;
+    t->regs->orig_rax = -1;
+    if (rq->stack)
+        t->regs->rsp = rq->stack;
+    t->fs_base = rq->flags & CLONE_SETTLS ? rq->tls : arch_get_fs_base();
+    return 0;
+}
+
+/* What sched(7) gives a child: all of it, unless its parent asked for a reset. */
+static void copy_sched(struct task *t)
+{
+    t->sched = current->sched;
+    if (!(t->sched.flags & SCHED_FLAG_RESET_ON_FORK))
+        return;
+    t->sched.flags = 0;
+    if (t->sched.policy == SCHED_FIFO || t->sched.policy == SCHED_RR) {
+        t->sched.policy = SCHED_NORMAL;
+        t->sched.priority = 0;
+    }
+    t->sched.nice = max(t->sched.nice, 0);
+}
+
+static void copy_plain(struct task *t, const struct clone_request *rq)
+{
+    struct task *from = current;
+
+    memcpy(t->comm, from->comm, sizeof(t->comm));
+    t->blocked = from->blocked;
+    t->cred = from->cred;
+    ref_get(&t->cred->ref);
+    t->timer_slack_ns = from->timer_slack_ns;
+    t->no_new_privs = from->no_new_privs;
+    t->keep_caps = from->keep_caps;
+    if (!(rq->flags & CLONE_VM) || (rq->flags & CLONE_VFORK))
+        t->altstack = from->altstack;
+    if (rq->flags & CLONE_CHILD_CLEARTID)
+        t->clear_child_tid = rq->child_tid;
+    if (rq->flags & CLONE_CHILD_SETTID)
+        t->set_child_tid = rq->child_tid;
+    copy_sched(t);
+}
+
+/* A task that was never published. */
+static void task_discard(struct task *t)
+{
+    if (t->files)
+        files_put(t->files);
+    fs_context_put(t->fs);
+    if (t->mm)
+        mm_put(t->mm);
+    kfree(t->regs);
+    task_put(t);
+}
+
+static int task_fill(struct task *t, const struct clone_request *rq)
+{
+    int err;
+
+    copy_plain(t, rq);
+    t->mm = current->mm;
+    ref_get(&t->mm->ref);
+    err = share_files(t, rq->flags);
+    if (!err)
+        err = share_sighand(t, rq->flags);
+    if (!err)
+        err = copy_registers(t, rq);
+    return err;
+}
+
+/* setrlimit(2): RLIMIT_NPROC, which the privileged may exceed, and the memory that a thread takes. */
+static int check_limit(void)
+{
+    if (task_count() < rlimit(RLIMIT_NPROC) || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
+        return 0;
+    return -EAGAIN;
+}
+
+/* A task with its own number and all it needs, or ERR_PTR. */
+static struct task *thread_create(const struct clone_request *rq)
+{
+    struct group *g = current->group;
+    struct task *t;
+    pid_t tid = pid_alloc();
+    int err;
+
+    if (tid < 0)
+        return ERR_PTR(tid);
+    ref_get(&g->ref);
+    t = task_create(g, tid);
+    if (!t) {
+        group_put(g);
+        return ERR_PTR(-ENOMEM);
+    }
+    err = task_fill(t, rq);
+    if (err) {
+        task_discard(t);
+        return ERR_PTR(err);
+    }
+    return t;
+}
+
+/* ---- The call ------------------------------------------------------------------------------------------- */
+
+static long do_clone(const struct clone_request *rq)
+{
+    struct target_thread *thread;
+    struct task *t;
+    pid_t tid;
+    int err = check_flags(rq->flags);
+
+    if (!err)
+        err = check_limit();
+    if (err)
+        return err;
+    if (signal_pending())
+        return -ERESTARTNOINTR;
+    if ((rq->flags & CLONE_SETTLS) && !user_range_ok((void __user *)rq->tls, 0))
+        return -EPERM;
+    t = thread_create(rq);
+    if (IS_ERR(t))
+        return PTR_ERR(t);
+    thread = target_thread_get();
+    if (!thread) {
+        task_discard(t);
+        return -EAGAIN;
+    }
+    tid = t->tid;
+    if ((rq->flags & CLONE_PARENT_SETTID) && rq->parent_tid)
+        (void)put_user(tid, rq->parent_tid);
+    task_publish(t);
+    target_thread_run(thread, t);
+    return tid;
+}
+
+long sys_clone(unsigned long flags, unsigned long stack, void __user *parent_tid,
+               void __user *child_tid, unsigned long tls)
+{
+    struct clone_request rq = {.flags = (u32)flags & ~(u32)CSIGNAL,
+                               .exit_signal = (int)(flags & CSIGNAL),
+                               .stack = stack,
+                               .tls = tls,
+                               .parent_tid = parent_tid,
+                               .child_tid = child_tid};
+
+    return do_clone(&rq);
+}
+
+/* Copies clone3's structure, whose older and newer sizes are legal as long as what is unknown is zero. */
+static int import_args(struct clone_args *args, const void __user *uargs, size_t size)
+{
+    if (size > PAGE_SIZE)
+        return -E2BIG;
+    if (size < CLONE_ARGS_SIZE_VER0)
+        return -EINVAL;
+    return copy_struct_from_user(args, sizeof(*args), uargs, size);
+}
+
+static int check_args(const struct clone_args *a)
+{
+    if (a->flags & ~(u64)(CLONE_LEGACY_FLAGS | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP))
+        return -EINVAL;
+    if (a->flags & (CLONE_DETACHED | (CSIGNAL & ~(u64)CLONE_NEWTIME)))
+        return -EINVAL;
+    if ((a->flags & (CLONE_SIGHAND | CLONE_CLEAR_SIGHAND)) == (CLONE_SIGHAND | CLONE_CLEAR_SIGHAND))
+        return -EINVAL;
+    if ((a->flags & (CLONE_THREAD | CLONE_PARENT)) && a->exit_signal)
+        return -EINVAL;
+    if (a->exit_signal > NSIG_K || (a->set_tid != 0) != (a->set_tid_size != 0))
+        return -EINVAL;
+    if (a->set_tid_size) /* one level of process numbers, and those are given out */
+        return a->set_tid_size > 1 ? -EINVAL : -EPERM;
+    if ((a->stack != 0) != (a->stack_size != 0))
+        return -EINVAL;
+    return a->stack && !user_range_ok((void __user *)a->stack, a->stack_size) ? -EINVAL : 0;
+}
+
+long sys_clone3(void __user *uargs, size_t size)
+{
+    struct clone_args args;
+    struct clone_request rq;
+    int err = import_args(&args, uargs, size);
+
+    if (!err)
+        err = check_args(&args);
+    if (err)
+        return err;
+    rq = (struct clone_request){.flags = args.flags,
+                                .exit_signal = (int)args.exit_signal,
+                                .stack = args.stack + args.stack_size,
+                                .tls = args.tls,
+                                .parent_tid = (pid_t __user *)args.parent_tid,
+                                .child_tid = (pid_t __user *)args.child_tid};
+    return do_clone(&rq);
+}
+
+/* ---- The new task ----------------------------------------------------------------------------------------- */
+
+_Noreturn void task_main(struct task *t)
+{
+    struct regs *regs = (struct regs *)(thread_area()->kstack - sizeof(*regs));
+
+    *regs = *t->regs;
+    kfree(t->regs);
+    t->regs = regs;
+    arch_set_fs_base(t->fs_base);
+    arch_xrstor(t->xsave_buffer);
+    if (t->set_child_tid)
+        (void)put_user(t->tid, t->set_child_tid);
+    arch_enter_user(regs);
+}
