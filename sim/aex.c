@@ -134,10 +134,12 @@ int sim_xsave_load(struct sim_thread *t, uint64_t frame)
     uint64_t head[8];
     uint32_t mxcsr;
 
-    for (uint64_t a = frame; a < frame + size; a += SIM_PAGE_SIZE) {
-        hostmap_fill(t->dev, a);
+    for (size_t at = 0; at < size; at += SIM_PAGE_SIZE) {
+        size_t part = size - at < SIM_PAGE_SIZE ? size - at : SIM_PAGE_SIZE;
+
+        hostmap_fill(t->dev, frame + at);
+        sim_bytes_copy(t->xsave + at, (const void *)(frame + at), part);
     }
-    sim_bytes_copy(t->xsave, (const void *)frame, size);
     sim_bytes_copy(head, t->xsave + XSAVE_HEADER_OFF, sizeof(head));
     sim_bytes_copy(&mxcsr, t->xsave + MXCSR_OFF, sizeof(mxcsr));
     /* SDM: XSTATE_BV within XFRM, bytes 8..23 of the header zero. XRSTOR wants the rest zero too. */
@@ -262,14 +264,22 @@ static uint32_t exit_info(const struct sim_fault *fault, bool exinfo)
 /* The frame was checked at entry, and hardware holds its translation; so this write must not fail. */
 static void ssa_write(struct sgx_device *dev, uint64_t addr, const void *src, size_t size)
 {
-    for (uint64_t a = addr & ~SIM_PAGE_MASK; a < addr + size; a += SIM_PAGE_SIZE) {
-        hostmap_fill(dev, a);
-    }
-    if (sim_copy((void *)addr, src, size) != 0) {
-        static const char message[] = "sim: an SSA frame in use became unwritable\n";
+    const uint8_t *from = src;
 
-        (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
-        abort();
+    while (size > 0) {
+        size_t part = SIM_PAGE_SIZE - (addr & SIM_PAGE_MASK);
+
+        part = part < size ? part : size;
+        hostmap_fill(dev, addr);
+        if (sim_copy((void *)addr, from, part) != 0) {
+            static const char message[] = "sim: an SSA frame in use became unwritable\n";
+
+            (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+            abort();
+        }
+        addr += part;
+        from += part;
+        size -= part;
     }
 }
 
@@ -289,6 +299,7 @@ static void ssa_fill(struct sim_thread *t, const ucontext_t *uc, const struct si
 
         ssa_write(dev, top - sizeof(info), &info, sizeof(info));
     }
+    hostmap_fill(dev, top);
     memcpy(gpr, (const void *)top, sizeof(*gpr)); /* URSP, URBP */
     memcpy(gpr, regs, sizeof(*regs));
     gpr->exit_info = fault == NULL ? 0 : exit_info(fault, exinfo);

@@ -140,6 +140,7 @@ static bool copy_opened(struct sgx_device *dev, uint64_t dst, uint64_t src)
     if (hostmap_set(dev, dst, SIM_PAGE_SIZE, EPCM_R | EPCM_W) != 0) {
         return false;
     }
+    hostmap_fill(dev, src);
     sim_bytes_copy((void *)dst, (const void *)src, SIM_PAGE_SIZE);
     hostmap_set(dev, dst, SIM_PAGE_SIZE, 0);
     return true;

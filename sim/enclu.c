@@ -184,9 +184,11 @@ static struct sim_fault eresume(struct sim_thread *t, struct sim_regs *r)
     if (fault.vector != SIM_OK) {
         return fault;
     }
+    if (sim_xsave_load(t, sim_ssa_address(t->dev, tcs, tcs->cssa - 1)) != 0) {
+        return sim_gp();
+    }
     gpr = gprsgx_map(t, tcs, tcs->cssa - 1);
-    if (sim_xsave_load(t, sim_ssa_address(t->dev, tcs, tcs->cssa - 1)) != 0 ||
-        !sim_canonical(gpr->rip) || !sim_canonical(gpr->fs_base) || !sim_canonical(gpr->gs_base)) {
+    if (!sim_canonical(gpr->rip) || !sim_canonical(gpr->fs_base) || !sim_canonical(gpr->gs_base)) {
         return sim_gp();
     }
     fault = take_tcs(tcs);

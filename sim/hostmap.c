@@ -5,10 +5,12 @@
  * A page's bits in EPCM_HOST_MASK say what the host's page tables allow now; that is never more
  * than its EPCM entry and its segment allow. When it is less, the first access faults and
  * hostmap_fill() raises the whole run of like pages around it with one mprotect. Taking rights away is
- * immediate. All under the device lock; vector-free.
+ * immediate. Either may drop any other page of the segment, so what a leaf touches is filled directly
+ * before it is touched. All under the device lock; vector-free.
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -80,6 +82,39 @@ static void hostmap_populate(uint64_t start, uint64_t end, uint32_t prot)
     }
 }
 
+int hostmap_drop(struct sgx_device *dev, uint64_t start, uint64_t end)
+{
+    int ret = hostmap_set(dev, start, end - start, 0);
+    uint32_t *entry;
+
+    if (ret != 0) {
+        return ret;
+    }
+    for (uint64_t a = epcm_next(dev, start, end, &entry); entry != NULL;
+         a = epcm_next(dev, a + SIM_PAGE_SIZE, end, &entry)) {
+        *entry &= ~EPCM_HOST_MASK;
+    }
+    return 0;
+}
+
+/*
+ * As hostmap_set(). A piece of its own needs one more of the mappings that Linux allows a process
+ * (vm.max_map_count): when there is none left, the whole segment goes back to one.
+ */
+static int set_or_drop(struct sgx_device *dev, const struct sim_segment *seg, uint64_t addr,
+                       uint64_t size, uint32_t prot)
+{
+    int ret = hostmap_set(dev, addr, size, prot);
+
+    if (ret == -ENOMEM) {
+        ret = hostmap_drop(dev, seg->start, seg->end);
+        if (ret == 0 && prot != 0) {
+            ret = hostmap_set(dev, addr, size, prot);
+        }
+    }
+    return ret;
+}
+
 int hostmap_fill(struct sgx_device *dev, uint64_t addr)
 {
     const struct sim_segment *seg = segment_find(dev, addr);
@@ -106,7 +141,7 @@ int hostmap_fill(struct sgx_device *dev, uint64_t addr)
          i++) {
         start -= SIM_PAGE_SIZE;
     }
-    ret = hostmap_set(dev, start, end - start, prot);
+    ret = set_or_drop(dev, seg, start, end - start, prot);
     if (ret != 0) {
         return ret;
     }
@@ -128,7 +163,7 @@ void hostmap_revoke(struct sgx_device *dev, uint64_t addr)
     }
     allowed = host_bits(*entry) & hostmap_wanted(seg, *entry);
     if (allowed != host_bits(*entry)) {
-        hostmap_set(dev, addr, SIM_PAGE_SIZE, allowed);
+        set_or_drop(dev, seg, addr, SIM_PAGE_SIZE, allowed);
         set_host_bits(entry, allowed);
     }
 }

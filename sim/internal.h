@@ -246,6 +246,7 @@ bool segment_covers(struct sgx_device *dev, uint64_t start, uint64_t end);
 uint32_t hostmap_wanted(const struct sim_segment *seg, uint32_t entry);
 int hostmap_fill(struct sgx_device *dev, uint64_t addr); /* run around addr -> page tables */
 int hostmap_set(struct sgx_device *dev, uint64_t addr, uint64_t size, uint32_t prot); /* raw */
+int hostmap_drop(struct sgx_device *dev, uint64_t start, uint64_t end); /* no page has any right */
 void hostmap_revoke(struct sgx_device *dev, uint64_t addr); /* one page: at most what EPCM allows */
 void hostmap_accepted(struct sim_thread *t, uint64_t addr);
 void hostmap_zero(uint64_t addr);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/syscall.h>
 
 #define MAP_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
@@ -35,17 +36,6 @@ static int may_map(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_
         }
     }
     return 0;
-}
-
-/* No page of the range is in the host's page tables any more. */
-static void forget_host_bits(struct sgx_device *dev, uint64_t start, uint64_t end)
-{
-    uint32_t *entry;
-
-    for (uint64_t a = epcm_next(dev, start, end, &entry); entry != NULL;
-         a = epcm_next(dev, a + SIM_PAGE_SIZE, end, &entry)) {
-        *entry &= ~EPCM_HOST_MASK;
-    }
 }
 
 /* Contents from the side table to their place, now that the range is mapped without access. */
@@ -110,6 +100,11 @@ int sim_page_read(struct sgx_device *dev, uint64_t addr, void *out)
     host = (*entry & EPCM_HOST_MASK) >> EPCM_HOST_POS;
     if ((host & EPCM_R) != 0) {
         sim_bytes_copy(out, (const void *)addr, SIM_PAGE_SIZE);
+        return 0;
+    }
+    /* Past the page tables where the kernel lets it: opened, other threads could read it too. */
+    if (dev->mem_fd >= 0 && sim_syscall4(SYS_pread64, dev->mem_fd, (long)out, SIM_PAGE_SIZE,
+                                         (long)addr) == (long)SIM_PAGE_SIZE) {
         return 0;
     }
     if (hostmap_set(dev, addr, SIM_PAGE_SIZE, EPCM_R) != 0) {
@@ -179,10 +174,9 @@ static uint32_t prot_bits(int prot)
 /* New permissions for what is mapped already: drop all of it, faults bring back what is allowed. */
 static int change_range(struct sgx_device *dev, uint64_t start, uint64_t end, uint32_t prot)
 {
-    int ret = hostmap_set(dev, start, end - start, 0);
+    int ret = hostmap_drop(dev, start, end);
 
     if (ret == 0) {
-        forget_host_bits(dev, start, end);
         ret = segment_set(dev, start, end, prot, false);
     }
     return ret;

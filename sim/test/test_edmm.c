@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define PENDING_RW (SECINFO_REG(PERM_RW) | SGX_SECINFO_PENDING)
 #define PF_SGX     (SGX_PF_P | SGX_PF_U | SGX_PF_SGX)
@@ -457,6 +458,58 @@ static void test_outside_mapping(void **state)
     assert_int_equal(test_counters(&g_e).eaug, 0);
 }
 
+#define HOG_SIZE    (80000UL * TEST_PAGE)
+#define HOG_LEFT    60UL
+#define MIXED_PAGES 256UL
+
+/* Takes all but a few of the mappings that the kernel gives a process. */
+static char *hog_mappings(void)
+{
+    char *hog = mmap(NULL, HOG_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t at = TEST_PAGE;
+
+    assert_ptr_not_equal(hog, MAP_FAILED);
+    while (at < HOG_SIZE && mprotect(hog + at, TEST_PAGE, PROT_READ) == 0) {
+        at += 2 * TEST_PAGE;
+    }
+    if (at >= HOG_SIZE) {
+        munmap(hog, HOG_SIZE);
+        return NULL;
+    }
+    assert_int_equal(munmap(hog + at - HOG_LEFT * TEST_PAGE, HOG_LEFT * TEST_PAGE), 0);
+    return hog;
+}
+
+/* Rights that change from page to page, and no mapping left to show them all: slower, never wrong. */
+static void test_few_mappings(void **state)
+{
+    char *hog;
+
+    (void)state;
+    hog = hog_mappings();
+    if (hog == NULL) {
+        skip();
+    }
+    for (uint64_t i = 0; i < MIXED_PAGES; i++) {
+        accept_new(dynamic(i));
+        test_write8(&g_e, dynamic(i), i);
+        if (i % 2 == 0) {
+            assert_int_equal(restrict_(dynamic(i), 1, SGX_SECINFO_R, NULL), 0);
+            assert_int_equal(test_accept(&g_e, dynamic(i), SECINFO_REG(SGX_SECINFO_R)), 0);
+        }
+    }
+    for (uint64_t i = 0; i < MIXED_PAGES; i++) {
+        assert_int_equal(test_call(&g_e, r_load8, dynamic(i), 0), i);
+        if (i % 2 == 0) {
+            expect_pf(r_store, dynamic(i), PF_SGX | SGX_PF_W);
+            drop_frame(2); /* mov %dl, (%rdi) */
+        } else {
+            test_write8(&g_e, dynamic(i), ~i);
+        }
+    }
+    munmap(hog, HOG_SIZE);
+}
+
 #define BOTH(f) TEST_CASE(f, &g_e, &g_patched), TEST_CASE(f, &g_e, &g_strict)
 
 int main(void)
@@ -478,6 +531,7 @@ int main(void)
         BOTH(test_early_stop),
         BOTH(test_runs),
         BOTH(test_outside_mapping),
+        BOTH(test_few_mappings),
         TEST_CASE(test_epc_full, &g_e, &g_small),
     };
 
