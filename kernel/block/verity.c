@@ -46,6 +46,7 @@ struct verity {
     unsigned levels;                  /* 0: the root hash is the only data block's */
     struct level level[LEVELS_MAX];   /* 0 is the lowest */
     struct cached cache[CACHE_BLOCKS]; /* guarded by lock, as are the levels' hashes */
+    bool changed;                      /* a block had another hash; guarded by lock */
 };
 
 /* ---- Opening --------------------------------------------------------------------------------------- */
@@ -103,10 +104,8 @@ int verity_open(const struct manifest_root *root, const void __host *base, u64 i
     struct verity *v;
     u64 hash_blocks;
 
-    if (why) {
-        pr_err("root image: %s", why);
-        return -EINVAL;
-    }
+    if (why)
+        return pr_reason(-EINVAL, "the archive is not the manifest's: %s", why);
     v = kzalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;
@@ -119,9 +118,8 @@ int verity_open(const struct manifest_root *root, const void __host *base, u64 i
     memcpy(v->root_hash, root->root_hash, sizeof(v->root_hash));
     hash_blocks = levels_place(v, root->hash_offset / VERITY_BLOCK);
     if (hash_blocks > (image_size - root->hash_offset) / VERITY_BLOCK) {
-        pr_err("root image: hash tree reaches beyond the image");
         verity_close(v);
-        return -EINVAL;
+        return pr_reason(-EINVAL, "the archive is not the manifest's: its hash tree is cut");
     }
     if (tables_alloc(v)) {
         verity_close(v);
@@ -149,6 +147,18 @@ void verity_close(struct verity *v)
 
 /* ---- Checking --------------------------------------------------------------------------------------- */
 
+/* Told once: a program that goes on reading would repeat it for every block. */
+static int changed(struct verity *v, u64 block)
+{
+    if (v->changed)
+        return -EIO;
+    v->changed = true;
+    return pr_reason(-EIO,
+                     "the root archive was changed after it was measured (block %lu): what was "
+                     "changed is not used; make it again with 'adyton mkcpio'",
+                     (unsigned long)block);
+}
+
 /* Copies an image block in and compares its hash. */
 static int block_load(struct verity *v, u64 block, const u8 expected[SHA256_SIZE], u8 *dst)
 {
@@ -160,9 +170,7 @@ static int block_load(struct verity *v, u64 block, const u8 expected[SHA256_SIZE
     sha256_prefixed(v->salt, v->salt_size, dst, VERITY_BLOCK, digest);
     if (memcmp(digest, expected, sizeof(digest)) == 0)
         return 0;
-    pr_err("root image: block %lu does not have the measured hash: the archive was changed",
-           (unsigned long)block);
-    return -EIO;
+    return changed(v, block);
 }
 
 /* The verified hash of block `index` of the level below `level`; NULL with *err. Depth: LEVELS_MAX. */

@@ -41,14 +41,22 @@ void boot_phases_ns(u64 ns[PHASE_COUNT])
     }
 }
 
-/* Exit statuses that the command line documents: not executable, not found, anything else. */
-static _Noreturn void boot_fail(const char *what, const char *name, int err)
-{
-    int status = err == -ENOENT || err == -ENOTDIR ? 127 : err == -EACCES || err == -ENOEXEC ||
-                 err == -EISDIR || err == -ELIBBAD ? 126 : 125;
+#define STATUS_ERROR 125 /* an error of adyton's own, as the command line documents */
 
-    pr_err("adyton: %s%s%s: %s", what, name ? " " : "", name ? name : "", errno_text(-err));
+static _Noreturn void boot_fail(const char *what, const char *name, int err, int status)
+{
+    pr_err("%s%s%s: %s", what, name ? " " : "", name ? name : "", pr_reason_for(err));
     target_exit(status << 8);
+}
+
+/* Not found, not executable, anything else. */
+static int program_status(int err)
+{
+    if (err == -ENOENT || err == -ENOTDIR)
+        return 127;
+    if (err == -EACCES || err == -ENOEXEC || err == -EISDIR || err == -ELIBBAD)
+        return 126;
+    return STATUS_ERROR;
 }
 
 static void manifest_load(void)
@@ -149,7 +157,7 @@ static void enter_directory(void)
         return;
     err = path_lookup_at(-100 /* AT_FDCWD */, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path);
     if (err)
-        boot_fail("cannot enter the working directory", name, err);
+        boot_fail("cannot enter the working directory", name, err, STATUS_ERROR);
     spin_lock(&current->fs->lock);
     old = current->fs->cwd;
     current->fs->cwd = path;
@@ -178,7 +186,8 @@ static _Noreturn void run_program(void)
     current->regs = regs;
     err = exec_file(-100 /* AT_FDCWD */, program, LOOKUP_FOLLOW, argv, env, regs);
     if (err)
-        boot_fail("cannot run", program, err);
+        boot_fail("cannot run", program, err, program_status(err));
+    pr_started();
     kfree(argv);
     kfree(env);
     arch_xreset();
@@ -195,7 +204,7 @@ _Noreturn void kernel_main(void)
     arch_init();
     err = mm_init(g_manifest->memory_size);
     if (err)
-        boot_fail("cannot start with this MemorySize", NULL, err);
+        boot_fail("cannot start with this MemorySize", NULL, err, STATUS_ERROR);
     time_init();
     boot_phase(PHASE_MEMORY);
     thread_area()->task = task_create_first();
@@ -203,13 +212,13 @@ _Noreturn void kernel_main(void)
     signal_inherit_ignored(current, target_ignored_signals());
     err = vfs_init();
     if (err)
-        boot_fail("cannot use the root file system", NULL, err);
+        boot_fail("cannot use the root file system", NULL, err, STATUS_ERROR);
     err = console_install();
     if (err)
-        boot_fail("cannot open standard input and output", NULL, err);
+        boot_fail("cannot open standard input and output", NULL, err, STATUS_ERROR);
     boot_phase(PHASE_FILES);
     if (manifest_flag(MANIFEST_STRACE) && strace_enable(manifest_string(&g_manifest->strace)))
-        target_exit(125 << 8); /* it said why */
+        target_exit(STATUS_ERROR << 8); /* it said why */
     if (manifest_flag(MANIFEST_STATS))
         syscall_stats_enable();
     set_hostname();

@@ -18,18 +18,60 @@ static u32 g_panicking; /* atomic */
 
 void printk(enum log_level level, const char *fmt, ...)
 {
+    static const char prefix[] = "adyton: ";
+    size_t start = level <= LOG_WARN ? sizeof(prefix) - 1 : 0;
     char line[LINE_SIZE];
     va_list ap;
     int n;
 
     if (level > g_log_level)
         return;
+    memcpy(line, prefix, start);
     va_start(ap, fmt);
-    n = vsnprintf(line, sizeof(line), fmt, ap);
+    n = vsnprintf(line + start, sizeof(line) - start, fmt, ap);
     va_end(ap);
     if (n > 0)
-        target_log((int)level, line, min((size_t)n, sizeof(line) - 1));
+        target_log((int)level, line, min(start + (size_t)n, sizeof(line) - 1));
 }
+
+/* ---- Reasons ------------------------------------------------------------------------------- */
+
+static struct {
+    char text[LINE_SIZE / 2]; /* set while the kernel starts, by its only thread */
+    int err;
+    bool started;
+} g_reason;
+
+int pr_reason(int err, const char *fmt, ...)
+{
+    char text[sizeof(g_reason.text)];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (g_reason.started) {
+        pr_err("%s", text);
+    } else if (!g_reason.err) {
+        memcpy(g_reason.text, text, sizeof(text));
+        g_reason.err = err;
+    }
+    return err;
+}
+
+const char *pr_reason_for(int err)
+{
+    return err == g_reason.err ? g_reason.text : errno_text(-err);
+}
+
+void pr_started(void)
+{
+    g_reason.started = true;
+    if (g_reason.err)
+        pr_err("%s", g_reason.text);
+}
+
+/* ---- Panic --------------------------------------------------------------------------------- */
 
 void panic(const char *fmt, ...)
 {

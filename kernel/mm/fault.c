@@ -176,7 +176,8 @@ static void fault_signal(int err, uintptr_t addr, int *sig, int *code)
     if (err == -ENOMEM) {
         struct mm_stats s;
         mm_stats(&s);
-        pr_err("out of memory at %#lx: %lu of %lu pages in use (%lu by the kernel); process killed",
+        pr_err("out of memory at %#lx: %lu of MemorySize's %lu pages in use (%lu by the kernel); "
+               "process killed",
                addr, (unsigned long)s.used_pages, (unsigned long)s.limit_pages,
                (unsigned long)s.kernel_pages);
         *sig = SIGKILL;

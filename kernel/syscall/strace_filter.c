@@ -85,7 +85,7 @@ int strace_enable(const char *list)
         memcpy(word, list, size);
         word[size] = 0;
         if (size && !want_word(word)) {
-            pr_err("adyton: --strace: there is no system call or class \"%s\"", word);
+            pr_err("--strace: there is no system call or class \"%s\"", word);
             return -EINVAL;
         }
         list = end ? end + 1 : NULL;

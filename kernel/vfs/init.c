@@ -51,10 +51,8 @@ static int mount_boot(struct superblock *sb)
         if (!err && g_boot_mounts[i].path)
             err = vfs_mount(g_boot_mounts[i].type, g_boot_mounts[i].type, g_boot_mounts[i].path,
                             g_boot_mounts[i].flags, NULL);
-        if (err) {
-            pr_err("cannot mount /%s: error %d", g_boot_mounts[i].dir, -err);
-            return err;
-        }
+        if (err)
+            return pr_reason(err, "cannot mount /%s: %s", g_boot_mounts[i].dir, errno_text(-err));
     }
     return 0;
 }

@@ -89,6 +89,11 @@ def run_status(s):
         expect(r.err.startswith(b"adyton: cannot run " + program.encode()), f"{r.errors()!r}")
 
 
+def run_cwd(s):
+    for where in ("/none", "/bin/busybox", "none"):
+        s.refused("run", "--target", "sim", "--cwd", where, s.root, *ECHO, says=f"working directory {where}: ")
+
+
 def run_note(s):
     if os.path.exists("/dev/sgx_enclave"):
         raise Skip("this machine has SGX")
@@ -430,7 +435,7 @@ def archives_cut(s):
         s.refused("check", path, "/bin/tiny", says="cut.cpio")
         if n % 9 == 0 or cut in (first, second, tail):
             r = s.ctx.cli("run", "--target", "sim", path, "/bin/tiny")
-            expect(r.status == 125 and r.out == b"" and b"adyton: " in r.err,
+            expect(r.status == 125 and r.out == b"" and r.err.startswith(b"adyton: ") and r.err.count(b"\n") == 1,
                    f"cut at {cut}: status {r.status} {r.errors()!r}")
 
 
@@ -447,11 +452,14 @@ def archives_changed(s):
         # A block that this run never needs may be any: it is not believed, and not used.
         unused = r.status == 0 and r.out == b"ok\n"
         expect(refused or unused, f"byte {where}: status {r.status} {r.errors()!r}")
+        told = r.err.startswith(b"adyton: ") and r.err.count(b"\n") == 1 and b"mkcpio" in r.err
+        expect(told or (unused and not r.err), f"byte {where}: not told in one line: {r.errors()!r}")
         expect(refused or 4096 <= where < trailer - 4096, f"byte {where} was believed")
     for name, changed in (("short", data[:-4096]), ("size", data[:trailer + 24] + b"\1" + data[trailer + 25:])):
         path.write_bytes(changed)
         r = s.ctx.cli("run", "--target", "sim", path, *ECHO)
-        expect(r.status == 125 and r.out == b"" and b"adyton: " in r.err, f"{name}: {r.status} {r.errors()!r}")
+        expect(r.status == 125 and r.out == b"" and r.err.startswith(b"adyton: ") and r.err.count(b"\n") == 1,
+               f"{name}: {r.status} {r.errors()!r}")
     other = s.make_root("other-root")
     (other / "etc/passwd").write_text("changed\n")
     one, two = (json.loads(s.cli("measure", "--json", root, *ECHO).text()) for root in (s.root, other))
@@ -689,7 +697,7 @@ def gdb_crash(s):
 # ---- Everything ------------------------------------------------------------------------------------------------
 
 CASES = [
-    run_options, run_status, run_note, run_stats_strace, run_stdin, run_missing_features,
+    run_options, run_status, run_cwd, run_note, run_stats_strace, run_stdin, run_missing_features,
     run_unlimited_stack, run_memory, usage, help_texts, man_page, completion, config_good, config_bad,
     archives_round_trip, archives_refuse, archives_hostile, archives_cut, archives_changed, disk_full,
     broken_programs, wrong_programs, measure, check, collect, collect_search, gdb_program, gdb_step,

@@ -40,10 +40,8 @@ static int root_open(const struct manifest_root *root)
     u64 size;
     int err = target_rootfs(&base, &size);
 
-    if (err) {
-        pr_err("the manifest names a root archive, but the host gave none");
-        return err;
-    }
+    if (err)
+        return pr_reason(err, "the manifest names a root archive, but the host gave none");
     return verity_open(root, base, size, &g_image);
 }
 
@@ -55,10 +53,8 @@ int rootfs_populate(struct superblock *sb, const struct manifest_root *root)
 
     if (root->kind == MANIFEST_ROOT_NONE)
         return 0;
-    if (root->kind != MANIFEST_ROOT_CPIO) {
-        pr_err("the manifest names a root of an unknown kind, %u", root->kind);
-        return -EINVAL;
-    }
+    if (root->kind != MANIFEST_ROOT_CPIO)
+        return pr_reason(-EINVAL, "the manifest names a root of an unknown kind, %u", root->kind);
     err = root_open(root);
     if (err)
         return err;
@@ -68,6 +64,8 @@ int rootfs_populate(struct superblock *sb, const struct manifest_root *root)
         reader.index = align_up(root->archive_size, VERITY_BLOCK);
     err = cpio_populate(sb, &reader, &g_archive_ops, &why);
     if (err)
-        pr_err("root archive: %s, at byte %lu", why.why, (unsigned long)why.offset);
+        pr_reason(err,
+                  "at byte %lu of the archive: %s; make it again with 'adyton mkcpio'",
+                  (unsigned long)why.offset, why.why);
     return err;
 }

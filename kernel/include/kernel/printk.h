@@ -12,7 +12,10 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 extern enum log_level g_log_level;
 
-/* One line without its newline. Callable with spinlocks held. */
+/*
+ * One line without its newline; "adyton: " goes before warnings and errors, which stand among the program's own
+ * lines. Callable with spinlocks held.
+ */
 void printk(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define pr_err(...)   printk(LOG_ERR, __VA_ARGS__)
@@ -23,6 +26,19 @@ void printk(enum log_level level, const char *fmt, ...) __attribute__((format(pr
         if (unlikely(g_log_level >= LOG_DEBUG))                                                    \
             printk(LOG_DEBUG, __VA_ARGS__);                                                        \
     } while (0)
+
+/*
+ * Why something fails with `err`, which it returns: a clause that also says what to do. While the kernel starts
+ * it becomes the end of the one line that tells what could not be done; from pr_started() on it is a line of its
+ * own. Before that only the first reason is kept.
+ */
+int pr_reason(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The reason kept for this error, or errno's text for it. */
+const char *pr_reason_for(int err);
+
+/* The start is over: a reason that stopped nothing is logged. */
+void pr_started(void);
 
 /* Reports and stops the whole enclave; for broken invariants of our own, never for guest input. */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

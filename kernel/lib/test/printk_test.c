@@ -17,7 +17,28 @@ static void test_levels(void **state)
     pr_debug("%s", "not shown");
     assert_int_equal(null_log_count(), 0);
     pr_warn("%d of %s", 3, "these");
-    assert_string_equal(null_log_last(), "3 of these");
+    assert_string_equal(null_log_last(), "adyton: 3 of these");
+    g_log_level = LOG_INFO;
+    pr_info("a call");
+    assert_string_equal(null_log_last(), "a call");
+    g_log_level = LOG_WARN;
+}
+
+/* One line for a start that fails; a line of its own for what stopped nothing, and later. */
+static void test_reasons(void **state)
+{
+    (void)state;
+    null_log_clear();
+    assert_int_equal(pr_reason(-EIO, "block %d is bad", 3), -EIO);
+    assert_int_equal(pr_reason(-EINVAL, "what follows from it"), -EINVAL);
+    assert_int_equal(null_log_count(), 0);
+    assert_string_equal(pr_reason_for(-EIO), "block 3 is bad");
+    assert_string_equal(pr_reason_for(-ENOENT), "No such file or directory");
+    pr_started();
+    assert_int_equal(null_log_count(), 1);
+    assert_string_equal(null_log_last(), "adyton: block 3 is bad");
+    assert_int_equal(pr_reason(-EIO, "another"), -EIO);
+    assert_string_equal(null_log_last(), "adyton: another");
 }
 
 static void test_long_line(void **state)
@@ -62,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_long_line),
         cmocka_unit_test(test_panic),
         cmocka_unit_test(test_errno),
