@@ -100,13 +100,12 @@ static int add_libraries(struct collect *c, const char *path)
 
 /* ---- Scripts ----------------------------------------------------------------------------------------- */
 
-/* The first NAME along PATH that is an executable file. 0, or -1 without a message. */
-static int find_in_path(const char *name, char path[PATH_MAX])
+/* The first NAME along a list as PATH holds that is an executable file. 0, or -1 without a message. */
+static int find_along(const char *list, const char *name, char path[PATH_MAX])
 {
-    const char *list = getenv("PATH");
     struct stat st;
 
-    for (list = list ? list : "/usr/bin:/bin"; *list;) {
+    while (*list) {
         size_t size = strcspn(list, ":");
 
         if (snprintf(path, PATH_MAX, "%.*s/%s", (int)size, list, name) < PATH_MAX &&
@@ -115,6 +114,13 @@ static int find_in_path(const char *name, char path[PATH_MAX])
         list += size + (list[size] != '\0');
     }
     return -1;
+}
+
+static int find_in_path(const char *name, char path[PATH_MAX])
+{
+    const char *list = getenv("PATH");
+
+    return find_along(list ? list : DEFAULT_PATH, name, path);
 }
 
 static int add_script(struct collect *c, const char *path, const struct script *script, int depth)
@@ -127,7 +133,9 @@ static int add_script(struct collect *c, const char *path, const struct script *
         return -1;
     if (!script->env_name[0])
         return 0;
-    if (find_in_path(script->env_name, found) == 0)
+    /* "env NAME": what a run finds, whose PATH is not this process's */
+    if (find_along(DEFAULT_PATH, script->env_name, found) == 0 ||
+        find_in_path(script->env_name, found) == 0)
         return add_program(c, found, depth + 1);
     say_missing(c, "%s: not in PATH, needed by %s", script->env_name, path);
     return 0;
@@ -141,7 +149,7 @@ static int add_script(struct collect *c, const char *path, const struct script *
  */
 static int add_needs(struct collect *c, const char *path, const struct view_file *file, int depth)
 {
-    const char *why;
+    const char *why = "neither an ELF program nor a script with '#!'";
     struct elf_info info;
     struct script script;
     const uint8_t *data;
@@ -154,6 +162,8 @@ static int add_needs(struct collect *c, const char *path, const struct view_file
         ret = add_script(c, path, &script, depth);
     else if (elf_is(data, size) && elf_read(data, size, &info, &why) == 0)
         ret = add_libraries(c, path);
+    else if (!c->optional)
+        say_missing(c, "%s: cannot be executed: %s", path, why);
     view_unmap(c->replica.machine, data, size);
     return ret;
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* adyton run */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
 #include "settings.h"
 
 static const char g_help[] =
@@ -28,6 +32,18 @@ static const char g_help[] =
     "  adyton run --strace=%file --stats root /bin/busybox cat /etc/passwd\n"
     "  adyton run --config config.json root.cpio\n";
 
+/* A report that cannot be written is better known before the run than after it. */
+static int check_stats(const char *path)
+{
+    AUTO_CLOSE int fd = -1;
+    struct stat st;
+
+    if (!path || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return 0;
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    return fd < 0 ? cli_error("--stats: %s: %s", path, strerror(errno)) : 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct prepared prepared;
@@ -43,7 +59,7 @@ int cmd_run(int argc, char **argv)
     }
     ret = prepare_run(&s, argv + first, &prepared);
     if (ret == 0)
-        ret = host_run(&prepared.run);
+        ret = check_stats(s.stats_path) == 0 ? host_run(&prepared.run) : HOST_EXIT_ERROR;
     else
         ret = ret == OPTIONS_USAGE ? cli_usage("run", argv[first] ? "PROGRAM is missing"
                                                                   : "ROOTFS is missing")

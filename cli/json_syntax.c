@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Recursive descent, no deeper than JSON_DEPTH_MAX. See json_syntax.h. */
 #include "json_syntax.h"
+#include <stdlib.h>
 #include <string.h>
 
 struct scanner {
@@ -49,17 +50,41 @@ static int scan_number(struct scanner *s)
     return 0;
 }
 
+/* At the "u" of uXXXX: the number, or -1. */
+static long hex_escape(const char *p)
+{
+    char digits[5] = {0};
+
+    if (p[0] != 'u' || strspn(p + 1, "0123456789abcdefABCDEF") < 4)
+        return -1;
+    memcpy(digits, p + 1, 4);
+    return strtol(digits, NULL, 16);
+}
+
+/* \uXXXX, behind the backslash; beyond 0xffff two of them make one character (RFC 8259, section 7). */
+static int scan_unicode(struct scanner *s)
+{
+    long code = hex_escape(s->p), second;
+
+    if (code < 0)
+        return fail(s, "four hexadecimal digits are missing here");
+    if (code == 0)
+        return fail(s, "a string cannot hold a NUL character");
+    if (code >= 0xd800 && code <= 0xdfff) {
+        second = s->p[5] == '\\' ? hex_escape(s->p + 6) : -1;
+        if (code >= 0xdc00 || second < 0xdc00 || second > 0xdfff)
+            return fail(s, "half of a surrogate pair");
+        s->p += 6;
+    }
+    s->p += 5;
+    return 0;
+}
+
 /* Behind a backslash. */
 static int scan_escape(struct scanner *s)
 {
-    if (*s->p == 'u') {
-        if (strspn(s->p + 1, "0123456789abcdefABCDEF") < 4)
-            return fail(s, "four hexadecimal digits are missing here");
-        if (strncmp(s->p, "u0000", 5) == 0)
-            return fail(s, "a string cannot hold a NUL character");
-        s->p += 5;
-        return 0;
-    }
+    if (*s->p == 'u')
+        return scan_unicode(s);
     if (*s->p == '\0' || !strchr("\"\\/bfnrt", *s->p))
         return fail(s, "not an escape sequence of JSON");
     s->p++;

@@ -59,13 +59,20 @@ static int copy_bytes(int from, int to, off_t size)
     return n < 0 ? -1 : 0;
 }
 
+/*
+ * Only root can give a copy its owner. Without it the copy is no set-user-id program: it would hand out the
+ * rights of whoever collects.
+ */
+static mode_t mode_for(const struct stat *st, int chown_result)
+{
+    return st->st_mode & (chown_result < 0 ? 01777 : 07777);
+}
+
 static void copy_owner_and_times(int fd, const struct stat *st)
 {
     const struct timespec times[2] = {st->st_mtim, st->st_mtim};
 
-    if (fchown(fd, st->st_uid, st->st_gid) < 0)
-        (void)0; /* only root can */
-    (void)fchmod(fd, st->st_mode & 07777);
+    (void)fchmod(fd, mode_for(st, fchown(fd, st->st_uid, st->st_gid)));
     (void)futimens(fd, times);
 }
 
@@ -171,6 +178,7 @@ static void set_directory_times(struct replica *r)
 static int copy_directory(struct replica *r, const char *path)
 {
     struct stat st;
+    int owned;
 
     if (mkdirat(r->fd, relative(path), 0755) < 0)
         return errno == EEXIST ? 1 : cannot_write(r, path);
@@ -178,8 +186,8 @@ static int copy_directory(struct replica *r, const char *path)
         return cli_error("%s: %s", path, strerror(errno));
     if (remember_directory(r, path, &st) < 0)
         return -1;
-    (void)fchownat(r->fd, relative(path), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
-    (void)fchmodat(r->fd, relative(path), st.st_mode & 07777, 0);
+    owned = fchownat(r->fd, relative(path), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
+    (void)fchmodat(r->fd, relative(path), mode_for(&st, owned), 0);
     return 0;
 }
 

@@ -9,7 +9,6 @@
 
 #define DEFAULT_MEMORY (1UL << 30)
 #define DEFAULT_STACK  (8UL << 20)
-#define DEFAULT_PATH   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 int strings_add(struct string_list *list, const char *text)
 {
@@ -63,7 +62,7 @@ int settings_init(struct settings *s)
     s->main_stack_size = DEFAULT_STACK;
     s->thread_stack_size = DEFAULT_STACK;
     if (settings_set(&s->cwd, "/") < 0 || settings_set(&s->hostname, "adyton") < 0 ||
-        strings_add(&s->env, DEFAULT_PATH) < 0 || strings_add(&s->env, "HOME=/root") < 0 ||
+        strings_add(&s->env, "PATH=" DEFAULT_PATH) < 0 || strings_add(&s->env, "HOME=/root") < 0 ||
         strings_add(&s->host_env, "TERM") < 0)
         return -1;
     return 0;

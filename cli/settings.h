@@ -9,6 +9,9 @@
 #include "cli.h"
 #include "host_manifest.h"
 
+/* PATH inside, when nothing sets another. */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* NULL-terminated once an item was added; owns its strings. */
 struct string_list {
     char **items;

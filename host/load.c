@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "layout.h"
 
@@ -111,6 +112,13 @@ static int map_all(const struct sgx_device_ops *ops, struct sgx_device *dev,
     return ret;
 }
 
+static int address_space_limited(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
 int load_init(const struct sgx_device_ops *ops, struct sgx_device *dev, const struct image *image,
               const struct sgx_sigstruct *sigstruct, char *why, size_t why_size)
 {
@@ -119,7 +127,8 @@ int load_init(const struct sgx_device_ops *ops, struct sgx_device *dev, const st
 
     ret = map_all(ops, dev, image);
     if (ret < 0) {
-        (void)snprintf(why, why_size, "cannot map the enclave's range: %s", strerror(-ret));
+        (void)snprintf(why, why_size, "cannot map the enclave's range: %s%s", strerror(-ret),
+                       address_space_limited() ? " (the address space is limited: ulimit -v)" : "");
         return ret;
     }
     /* EINTR: the driver gave up after too many unmasked events; trying again is its advice. */

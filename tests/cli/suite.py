@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 import harness
 from harness import Case, Failure, Skip, expect
@@ -109,6 +110,8 @@ def run_stats_strace(s):
     stats = json.loads(path.read_text())
     expect(stats["host"]["transitions"]["eenter"] > 0, "no transitions in --stats")
     expect("write" in stats["enclave"]["syscalls"], "no syscalls in --stats")
+    r = s.refused("run", "--target", "sim", f"--stats={s.dir}/none/x", s.root, *ECHO, says="none/x: No such file")
+    expect(r.out == b"", "the program ran before its report was refused")
     r = s.run("--stats", s.root, *ECHO)
     expect(r.text() == "ok\n" and "eenter" in r.errors(), f"--stats: {r.errors()[:300]!r}")
     r = s.run("--strace=write", s.root, *ECHO)
@@ -141,6 +144,12 @@ def run_missing_features(s):
     r = harness.run([deny, "cpuid", *command], env=s.ctx.env)
     expect((r.status == 0 and r.out == b"ok\n") or (r.status == 125 and r.err.count(b"\n") == 1),
            f"without CPUID faulting: {r.status} {r.errors()!r}")
+
+
+def run_limited_space(s):
+    r = harness.run(["/bin/sh", "-c", f"ulimit -v 1000000; exec {s.ctx.adyton} run --target sim {s.archive} "
+                                      "/bin/busybox echo ok"], env=s.ctx.env)
+    expect(r.status == 125 and b"ulimit -v" in r.err and r.err.count(b"\n") == 1, f"{r.status} {r.errors()!r}")
 
 
 def run_unlimited_stack(s):
@@ -262,6 +271,8 @@ CONFIG_ERRORS = [
     ('{ "Debug": true } x', r"bad\.json:1:19: more text"),
     ('', r"bad\.json:1:1: the file ends"),
     ('{ "Hostname": "\\u0000" }', r"NUL"),
+    ('{ "Hostname": "a\\ud800" }', r"bad\.json:1:18: half of a surrogate"),
+    ('{ "Hostname": "\\udc00\\ud800" }', r"half of a surrogate"),
     ('[' * 100, r"nested too deeply"),
     ('[]', r"must be an object"),
     ('{ "MemorySiz": "1g" }', r"unknown key 'MemorySiz'; did you mean 'MemorySize'"),
@@ -618,6 +629,19 @@ def collect_search(s):
     expect((inside / "prog").stat().st_ino == (inside / "again").stat().st_ino, "hard link lost")
     for name in ("prog", "script"):
         expect(s.run(root, place / name).text() == "42\n", name)
+    # what "env NAME" means is the run's affair, not that of the PATH outside
+    (place / "bin").mkdir()
+    shim = place / "bin/busybox"
+    shim.write_text("#!/bin/false\n")
+    shim.chmod(0o755)
+    script.write_text("#!/usr/bin/env busybox\n")
+    s.cli("collect", "-o", s.dir / "env-root", script, env=dict(s.ctx.env, PATH=f"{place}/bin:/usr/bin:/bin"))
+    expect(any((s.dir / "env-root").rglob("bin/busybox")) and not (s.dir / "env-root" / str(shim)[1:]).exists(),
+           "the interpreter of 'env' comes from the PATH outside")
+    broken = place / "broken"
+    broken.write_bytes((place / "prog").read_bytes()[:1000])
+    broken.chmod(0o755)
+    s.refused("collect", "-o", s.dir / "broken-root", broken, says="broken: cannot be executed: truncated")
     (place / "lib/libanswer.so.1").unlink()
     s.refused("collect", "-o", s.dir / "search-2", place / "prog", says="libanswer.so.1: not found, needed by")
     if shutil.which("musl-gcc"):
@@ -627,6 +651,24 @@ def collect_search(s):
         s.cli("collect", "-o", s.dir / "musl-root", place / "hello")
         s.cli("check", s.dir / "musl-root", place / "hello")
         expect(s.run(s.dir / "musl-root", place / "hello").text() == "musl\n", "musl")
+
+
+def collect_unprivileged(s):
+    """A copy that is not its owner's is no set-user-id program."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="adyton-collect-"))
+    try:
+        program = shutil.copy("/usr/bin/env", place / "setuid")
+        program.chmod(0o6755)
+        place.chmod(0o777)
+        r = harness.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", s.ctx.adyton, "collect",
+                         "-o", place / "root", program])
+        if r.status == 126 or os.geteuid() != 0:
+            raise Skip("no other user can run the build")
+        expect(r.status == 0, f"{r.status} {r.errors()}")
+        mode = (place / "root" / str(program)[1:]).stat().st_mode & 0o7777
+        expect(mode == 0o755, f"the copy has mode {mode:04o}")
+    finally:
+        shutil.rmtree(place)
 
 
 # ---- gdb -------------------------------------------------------------------------------------------------------
@@ -698,9 +740,11 @@ def gdb_crash(s):
 
 CASES = [
     run_options, run_status, run_cwd, run_note, run_stats_strace, run_stdin, run_missing_features,
-    run_unlimited_stack, run_memory, usage, help_texts, man_page, completion, config_good, config_bad,
+    run_unlimited_stack, run_limited_space, run_memory, usage, help_texts, man_page, completion,
+    config_good, config_bad,
     archives_round_trip, archives_refuse, archives_hostile, archives_cut, archives_changed, disk_full,
-    broken_programs, wrong_programs, measure, check, collect, collect_search, gdb_program, gdb_step,
+    broken_programs, wrong_programs, measure, check, collect, collect_search, collect_unprivileged,
+    gdb_program, gdb_step,
     gdb_handler, gdb_kernel, gdb_crash,
 ]
 
