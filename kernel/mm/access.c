@@ -8,27 +8,48 @@
  */
 #include "internal.h"
 
-/* One page's part of a copy. `write`: from buf into the program. */
-static int access_page(struct mm *mm, uintptr_t addr, void *buf, size_t size, bool write)
-    REQUIRES(&mm->lock)
+/* Copies with the right to, and leaves the page with `prot`. */
+static int copy_present(uintptr_t addr, void *buf, size_t size, bool write, unsigned prot)
 {
     const unsigned need = write ? TARGET_READ | TARGET_WRITE : TARGET_READ;
     uintptr_t page = page_down(addr), end = page + PAGE_SIZE;
-    struct vma *v = mm_find(mm, addr);
-    if (!v)
-        return -EFAULT;
-    int err = ps_get(page) & PS_PRESENT ? 0 : fault_page(mm, v, page);
-    if (err)
-        return err == -ENOMEM ? err : -EFAULT;
     u8 state = ps_get(page);
-    err = pages_protect(page, end, state, (state & PS_PERM) | need);
+    int err = pages_protect(page, end, state, (state & PS_PERM) | need);
     if (err)
         return err;
     if (write)
         memcpy((void *)addr, buf, size);
     else
         memcpy(buf, (void *)addr, size);
-    return pages_protect(page, end, ps_get(page), vma_prot(v->flags));
+    return pages_protect(page, end, ps_get(page), prot);
+}
+
+/* One page's part of a copy. `write`: from buf into the program. */
+static int access_page(struct mm *mm, uintptr_t addr, void *buf, size_t size, bool write)
+    REQUIRES(&mm->lock)
+{
+    uintptr_t page = page_down(addr), end = page + PAGE_SIZE;
+    struct vma *v = mm_find(mm, addr);
+    if (!v)
+        return -EFAULT;
+    struct inode *inode = vma_shared_file(v) ? v->file->inode : NULL;
+    for (;;) {
+        int err = 0;
+        idle_claim(mm, page, end);
+        if (!(ps_get(page) & PS_PRESENT))
+            err = fault_page(mm, v, page);
+        if (err)
+            return err == -ENOMEM ? err : -EFAULT;
+        if (inode) /* its pages go to other aliases, and the page cache copies them too */
+            pagecache_lock(inode);
+        bool present = ps_get(page) & PS_PRESENT;
+        if (present)
+            err = copy_present(addr, buf, size, write, vma_prot(v->flags));
+        if (inode)
+            pagecache_unlock(inode);
+        if (present)
+            return err;
+    }
 }
 
 static int access_range(struct mm *mm, uintptr_t addr, void *buf, size_t size, bool write)

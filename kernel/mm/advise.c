@@ -5,7 +5,7 @@
  * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
  * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges
  * above IDLE_MAX, what would make more than a quarter of MemorySize idle, and everything while less
- * than an eighth is left, are released instead. MADV_FREE does the same, which Linux allows it to
+ * than an eighth is left, are released instead; idle ones are given back when memory runs out. MADV_FREE does the same, which Linux allows it to
  * do at any time.
  */
 #include "internal.h"
@@ -18,12 +18,11 @@
 /* ---- Dropping content ----------------------------------------------------------------------- */
 
 /* Zeroes a present, writable run in place. */
-static void idle_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
+static void idle_run(struct mm *mm, uintptr_t start, uintptr_t end)
 {
     memset((void *)start, 0, end - start);
-    if (!(state & PS_IDLE))
-        mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
-    ps_set(start, end, state | PS_IDLE);
+    mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
+    idle_put(start, end);
 }
 
 static int release_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
@@ -31,15 +30,14 @@ static int release_run(struct mm *mm, uintptr_t start, uintptr_t end, u8 state)
     const unsigned rw = TARGET_READ | TARGET_WRITE;
     int err = pages_release(start, end);
     if (!err) {
-        if (!(state & PS_IDLE))
-            mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
+        mm_rss_add(mm, -(s64)((end - start) >> PAGE_SHIFT));
         return 0;
     }
     /* The host keeps them: at least their content goes. */
     err = pages_protect(start, end, state, (state & PS_PERM) | rw);
     if (err)
         return err;
-    idle_run(mm, start, end, ps_get(start));
+    memset((void *)start, 0, end - start);
     return pages_protect(start, end, ps_get(start), state & PS_PERM);
 }
 
@@ -48,14 +46,15 @@ int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     const unsigned rw = TARGET_READ | TARGET_WRITE;
     uintptr_t va = start, next;
     u8 state;
+    idle_claim(mm, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         u64 pages = (next - va) >> PAGE_SHIFT;
         int err = 0;
         if (!(state & PS_PRESENT))
             continue;
-        if (vma_anonymous(v) && (state & rw) == rw && pages <= IDLE_MAX && budget_keeps_idle(pages))
-            idle_run(mm, va, next, state);
+        if (vma_anonymous(v) && (state & rw) == rw && pages <= IDLE_MAX && idle_may_keep(pages))
+            idle_run(mm, va, next);
         else
             err = release_run(mm, va, next, state);
         if (err)

@@ -2,9 +2,11 @@
 /*
  * Page faults: what a touched page becomes, or which signal the touch earns.
  *
- * Only a page that the trusted state calls absent is ever committed. A fault on a page that is
- * known present with the access allowed is spurious (the host evicted or unmapped it, or another
- * thread was faster) and is retried; the host can make a thread spin that way, nothing more.
+ * Only a page that the trusted state calls absent is ever committed, and only with mm->lock held from
+ * the look at the state to its change, so of two threads that touch a page one commits it. A fault on
+ * a page that is known present with the access allowed is spurious (the host evicted or unmapped it,
+ * or another thread was faster) and is retried, before any lock is taken: kernel code that holds
+ * mm->lock may meet one too. The host can make a thread spin that way, nothing more.
  *
  * Absent anonymous memory is committed in batches around the fault, twice as large each time a
  * batch is used up in ascending order, so that a long run of touches costs few transitions. Private
@@ -56,7 +58,9 @@ static int fault_anonymous(struct mm *mm, struct vma *v, uintptr_t addr)
     uintptr_t start, end;
     window(v, addr, batch_size(v, addr), &start, &end);
     int err = range_commit(mm, v, start, end);
-    if (err && end - start > PAGE_SIZE) {
+    if (err && (ps_get(addr) & PS_PRESENT)) {
+        err = 0; /* its neighbours were only a guess */
+    } else if (err && end - start > PAGE_SIZE) {
         start = addr;
         end = addr + PAGE_SIZE;
         err = range_commit(mm, v, start, end);
@@ -160,9 +164,10 @@ static struct vma *fault_vma(struct mm *mm, uintptr_t addr, unsigned access, int
 int fault_page(struct mm *mm, struct vma *v, uintptr_t addr)
 {
     unsigned prot = vma_prot(v->flags);
-    u8 state = ps_get(addr);
     if (vma_shared_file(v))
         return shared_fault(mm, v, addr);
+    idle_claim(mm, addr, addr + PAGE_SIZE);
+    u8 state = ps_get(addr);
     if (state & PS_PRESENT)
         return pages_protect(addr, addr + PAGE_SIZE, state, prot);
     if (v->flags & VM_SPECIAL)
@@ -206,6 +211,8 @@ int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code
 {
     __atomic_fetch_add(&g_faults, 1, __ATOMIC_RELAXED);
     addr = page_down(addr);
+    if (mm_page_known(addr, access))
+        return 0;
     mutex_lock(&mm->lock);
     int err = fault_locked(mm, addr, access, sig, code);
     mutex_unlock(&mm->lock);
@@ -215,6 +222,8 @@ int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code
 bool mm_page_known(uintptr_t addr, unsigned access)
 {
     u8 state = ps_get(addr);
+    if (state & PS_BUSY) /* the reclaimer may have taken the right to write away */
+        state &= ~(TARGET_WRITE | TARGET_EXEC);
     return (state & PS_PRESENT) && (state & vma_prot(access)) == vma_prot(access);
 }
 

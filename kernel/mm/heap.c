@@ -94,10 +94,10 @@ static struct kpage *slab_create(unsigned class)
         return NULL;
     struct kpage *slab = kpage_of(p);
     for (unsigned i = 1; i < pages; i++) {
-        slab[i].kind = KPAGE_SLAB_TAIL;
+        kpage_set_kind(&slab[i], KPAGE_SLAB_TAIL);
         slab[i].count = i;
     }
-    slab->kind = KPAGE_SLAB;
+    kpage_set_kind(slab, KPAGE_SLAB);
     slab->class = (u8) class;
     slab->freelist = NULL;
     slab->used = 0;
@@ -108,7 +108,8 @@ static struct kpage *slab_create(unsigned class)
 static void slab_destroy(struct kpage *slab)
 {
     unsigned pages = slab_pages(slab->class);
-    slab[0].kind = slab[pages - 1].kind = KPAGE_RUN;
+    kpage_set_kind(&slab[0], KPAGE_RUN);
+    kpage_set_kind(&slab[pages - 1], KPAGE_RUN);
     slab[0].count = slab[pages - 1].count = pages;
     kpages_free(kpage_address(slab), pages);
 }

@@ -4,14 +4,17 @@
  *
  * Locks, outermost first (a thread that holds one may take those below it):
  *   inode->lock          VFS; mm_truncate_notify() comes with it held
+ *   g_truncate_lock      mutex; one truncation visits mappings at a time (shared.c)
  *   mm->lock             VMAs, counters and the states of the pages inside VMAs
  *   g_shared_lock        mutex; windows and aliases of shared objects (shared.c)
- *   pagecache's own lock taken inside pagecache_*(); must never be held across a user copy
- *   g_reclaim_lock       mutex; one trimmer of free pages at a time (budget.c)
+ *   pagecache's own lock must never be held across a user copy; permissions of pages that are bound
+ *                        to a file, since the page cache copies from and to them
+ *   g_reclaim_lock       mutex; one reclaimer at a time (reclaim.c). Any thread that needs memory may
+ *                        wait for it, so its holder waits for no lock above, but tries
  *   slab class lock      spinlock (heap.c)
  *   g_kpage_lock         spinlock (kpage.c)
- *   g_free_lock          spinlock; pages that become free or stop being free (budget.c)
- *   g_ps_lock            spinlock; growth of the page state's tree (pagestate.c)
+ *   g_free_lock          spinlock; pages that become free, idle or busy, or stop being it (reclaim.c)
+ *   g_ps_lock            spinlock; shape of the page state's tree (pagestate.c)
  */
 #ifndef KERNEL_MM_INTERNAL_H
 #define KERNEL_MM_INTERNAL_H
@@ -31,21 +34,25 @@
 
 /*
  * One byte a page; 0 is absent. A present page has the permissions that the EPCM has (TARGET_*, 0
- * for none). Exactly one party may change a page's byte: the mm whose VMA covers it (mm->lock), the
- * kernel page allocator (g_kpage_lock), for a free page whoever holds g_free_lock.
+ * for none), or fewer while they change. Exactly one party may change a page's byte: the mm whose
+ * VMA covers it (mm->lock; for pages bound to a file g_shared_lock), the kernel page allocator
+ * (g_kpage_lock); for a free or an idle page whoever holds g_free_lock; for a busy one the reclaimer.
  */
 #define PS_PERM    0x07u /* TARGET_READ | TARGET_WRITE | TARGET_EXEC */
 #define PS_PRESENT 0x08u /* accepted */
 #define PS_FREE    0x10u /* present, owned by nobody: may be claimed or trimmed */
-#define PS_IDLE    0x20u /* owned, zeroed by MADV_DONTNEED: not counted as resident */
-#define PS_BUSY    0x40u /* free, being trimmed under g_reclaim_lock */
+#define PS_IDLE    0x20u /* owned, zeroed by MADV_DONTNEED, trimmed if still zero; not counted resident */
+#define PS_BUSY    0x40u /* present, being released: by the reclaimer if free or idle, else its owner */
+#define PS_COMING  0x80u /* absent, its owner is committing it */
 
 u8 ps_get(uintptr_t va);
-/* Makes room for the states of a range, so that ps_set cannot fail. -ENOMEM. */
+/* Absent pages become PS_COMING, so that ps_set cannot fail. -ENOMEM: they stay absent. */
 int ps_reserve(uintptr_t start, uintptr_t end);
-/* The range must have been reserved unless `state` is 0. */
+/* The pages must not be absent. */
 void ps_set(uintptr_t start, uintptr_t end, u8 state);
-/* The end of the run, at most `end`, whose states equal that of `va` under `mask`; *state is va's.
+/*
+ * The end of the run, at most `end`, whose states equal that of `va` under `mask`; *state is va's. At
+ * least one page. Of pages that others may change it tells what was so a moment ago.
  */
 uintptr_t ps_run(uintptr_t va, uintptr_t end, u8 mask, u8 *state);
 /* Walks [va, end) by runs of equal state. */
@@ -53,36 +60,61 @@ uintptr_t ps_run(uintptr_t va, uintptr_t end, u8 mask, u8 *state);
     for (; (va) < (end) && ((next) = ps_run((va), (end), (mask), &(state)), true); (va) = (next))
 /* Pages that hold the tree itself. */
 u64 ps_node_pages(void);
+/* Those that are in use for it. */
+u64 ps_nodes_used(void);
 
 /* The tree's own nodes live at the start of the kernel zone; its largest size is 16 GiB. */
 #define KPAGE_NODE_ZONE_SIZE (32UL << 30)
 
-/* ---- MemorySize and the pages between owners (budget.c) -----------------------------------------
+/* ---- MemorySize (budget.c) ---------------------------------------------------------------------
  */
 
 void budget_init(u64 limit_pages);
+u64 budget_limit(void);
 enum budget_user { BUDGET_PROGRAM, BUDGET_KERNEL };
-/* Counts `pages` as committed, trimming free ones when it must. -ENOMEM at the limit. */
+/* Counts `pages` as committed, reclaiming others when it must. -ENOMEM at the limit. */
 int budget_take(u64 pages, enum budget_user who);
 void budget_give(u64 pages, enum budget_user who);
 /* Pages that programs could still get, free ones included. */
 u64 budget_available(void);
+/* Free pages became somebody's: the peak of what is in use may have moved. */
+void budget_peak(void);
 
-/* Whether a promise of `pages` can be kept as things are, with what the VFS can give back. */
+/* Whether a promise of `pages` can be kept as things are, with what can be given back. */
 bool budget_fits(u64 pages);
-/* Whether that many more pages may stay accepted after their content was dropped. */
-bool budget_keeps_idle(u64 pages);
-/* Counts pages that programs have in use, over all address spaces. */
-void budget_resident(s64 pages);
+
+/* ---- Pages between owners, and giving back (reclaim.c) ------------------------------------------
+ */
 
 /* Present pages [start, end) with one state become free; the caller owned them. */
 void free_put(uintptr_t start, uintptr_t end);
 /* Takes the free pages [start, end) (all of one state); false when a trimmer was faster. */
 bool free_claim(uintptr_t start, uintptr_t end);
-/* Waits for a trimmer that has BUSY pages in hand. */
-void free_wait(void);
+/* Waits for a reclaimer that has busy pages in hand. */
+void reclaim_wait(void);
 /* Whether that many pages may be kept for reuse instead of being released. */
 bool free_may_keep(u64 pages);
+u64 free_count(void);
+
+/* Own present pages [start, end), zeroed and of one state, become idle. */
+void idle_put(uintptr_t start, uintptr_t end);
+/* Idle pages in [start, end) are ordinary ones of their owner again, or absent by now. */
+void idle_claim(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
+/* Whether that many more pages may stay accepted after their content was dropped. */
+bool idle_may_keep(u64 pages);
+/* An idle page's content may be looked at in between, whoever owns it. */
+void reclaim_hold(void);
+void reclaim_unhold(void);
+
+/*
+ * Gives back about `pages` or more: free and idle pages of programs, the oldest first, then what
+ * the kernel has to spare. False when there is nothing, or the caller is at it already.
+ */
+bool reclaim(u64 pages);
+/* The same of idle pages alone. */
+void reclaim_idle(u64 pages);
+
+bool page_is_zero(uintptr_t va);
 
 /* Page faults taken so far (fault.c). */
 u64 mm_fault_count(void);
@@ -90,8 +122,8 @@ u64 mm_fault_count(void);
 /* ---- Owned pages: state, budget and target in step (pages.c) ------------------------------------
  */
 
-/* Absent pages become present and zeroed. -ENOMEM. */
-int pages_commit(uintptr_t start, uintptr_t end, unsigned prot);
+/* Absent pages become present and zeroed, from `start` on: how many. Not all: no memory for more. */
+u64 pages_commit(uintptr_t start, uintptr_t end, unsigned prot);
 int pages_commit_copy(uintptr_t va, const void *src, unsigned prot);
 /* Present pages of one state get other permissions. -ENOMEM. */
 int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot);
@@ -116,6 +148,10 @@ void kpage_init(void);
 void heap_init(void);
 /* As kpages_alloc but with old contents. */
 void *kpages_alloc_dirty(size_t count);
+static inline void kpage_set_kind(struct kpage *kp, enum kpage_kind kind)
+{
+    __atomic_store_n(&kp->kind, (u8)kind, __ATOMIC_RELAXED); /* neighbours look at it */
+}
 struct kpage *kpage_of(const void *p); /* NULL outside the kernel's zone */
 void *kpage_address(const struct kpage *kp);
 /* Gives up to `pages` free kernel pages back to the host; returns how many. */
@@ -199,21 +235,24 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
 void range_abandon(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Whether a free page lies in [start, end). */
 bool range_has_free(uintptr_t start, uintptr_t end);
-/* The pages of [start, end), all of VMA `v`, go: kept free or released. Shared file pages were
- * unbound. */
+/* The pages of [start, end), all of VMA `v`, go: kept free or released. Those of shared files were
+ * unbound, and are left alone where that failed. */
 void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* The pages of [start, end) go back to the host, but for those that it refuses to take. */
-void range_release(struct mm *mm, uintptr_t start, uintptr_t end);
+void range_release(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* The content of private memory goes; file pages are read again when touched. -ENOMEM. (advise.c)
  */
 int range_discard(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* Brings the pages that are present to `prot`. -ENOMEM: done in part. */
-int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot);
+int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot)
+    REQUIRES(&mm->lock);
 /* Commits what is absent in [start, end) of an anonymous VMA. -ENOMEM. */
 int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 /* Pages that are present and not idle. */
 u64 range_resident(uintptr_t start, uintptr_t end);
 void mm_rss_add(struct mm *mm, s64 pages);
+/* Pages that are counted again because their mark goes, and not because somebody touched them. */
+void mm_rss_restore(struct mm *mm, u64 pages);
 
 /* ---- Mapping and unmapping (map.c, unmap.c) ------------------------------------------------- */
 
@@ -263,6 +302,8 @@ bool shared_may_extend(const struct vma *v, uintptr_t end);
 bool shared_keeps(const struct vma *v, uintptr_t start, uintptr_t end);
 /* Makes the page at `addr` the object's live one with the VMA's permissions. mm->lock held. */
 int shared_fault(struct mm *mm, struct vma *v, uintptr_t addr);
+/* Present pages of a shared file's VMA get the permissions `prot`. -ENOMEM: done in part. */
+int shared_protect(struct vma *v, unsigned prot);
 /* Content of bound pages goes back to the page cache; they are absent afterwards. -ENOMEM. */
 int shared_unbind(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 

@@ -62,7 +62,8 @@ static unsigned bin_of(size_t count)
 static void run_mark(struct kpage *kp, size_t count, enum kpage_kind kind)
 {
     kp->count = kp[count - 1].count = (u32)count;
-    kp->kind = kp[count - 1].kind = (u8)kind;
+    kpage_set_kind(kp, kind);
+    kpage_set_kind(&kp[count - 1], kind);
 }
 
 static void bin_remove(struct bins *bins, struct kpage *kp)
@@ -84,13 +85,19 @@ static bool kpage_readable(const struct kpage *kp)
     return ps_get((uintptr_t)kp) & PS_PRESENT;
 }
 
+/* Whether it is the first or last page of a run of `kind`. A slab's owner changes kinds without our lock. */
+static bool kpage_is(const struct kpage *kp, enum kpage_kind kind)
+{
+    return kpage_readable(kp) && __atomic_load_n(&kp->kind, __ATOMIC_RELAXED) == kind;
+}
+
 /* Puts a run into the bins as `kind`, joined with its neighbours of the same kind. */
 static void bin_insert(struct bins *bins, struct kpage *kp, size_t count, enum kpage_kind kind,
                        bool zero) REQUIRES(&g_kpage_lock)
 {
     if (kind == KPAGE_FREE)
         WRITE_ONCE(g_kpage_free, g_kpage_free + count);
-    if (kpage_readable(kp - 1) && kp[-1].kind == kind) {
+    if (kpage_is(kp - 1, kind)) {
         struct kpage *prev = kp - kp[-1].count;
         bin_remove(bins, prev);
         zero = zero && prev->class;
@@ -98,7 +105,7 @@ static void bin_insert(struct bins *bins, struct kpage *kp, size_t count, enum k
         kp = prev;
     }
     struct kpage *next = kp + count;
-    if (kpage_readable(next) && next->kind == kind) {
+    if (kpage_is(next, kind)) {
         bin_remove(bins, next);
         zero = zero && next->class;
         count += next->count;
@@ -152,13 +159,18 @@ static struct kpage *pool_reserve(size_t count)
     return room ? &g_kpages[first] : NULL;
 }
 
+/* Counted pages become present; the host may need some back first. */
 static int kernel_commit(uintptr_t start, size_t count)
 {
     const unsigned rw = TARGET_READ | TARGET_WRITE;
-    if (ps_reserve(start, start + (count << PAGE_SHIFT)) || target_mem_commit(start, count, rw))
+    uintptr_t end = start + (count << PAGE_SHIFT);
+    if (ps_reserve(start, end))
         return -ENOMEM;
-    ps_set(start, start + (count << PAGE_SHIFT), PS_PRESENT | rw);
-    return 0;
+    int err = target_mem_commit(start, count, rw);
+    if (err && reclaim(count))
+        err = target_mem_commit(start, count, rw);
+    ps_set(start, end, err ? 0 : PS_PRESENT | rw);
+    return err;
 }
 
 /* Extends the pool by a hole of at least `count` pages. On failure only addresses are lost. */

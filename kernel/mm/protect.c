@@ -35,10 +35,10 @@ static int check_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned v
 }
 
 /* Pages of a shared file that nobody may touch go back to the page cache. */
-static int protect_pages(struct mm *mm, struct vma *v, unsigned prot)
+static int protect_pages(struct mm *mm, struct vma *v, unsigned prot) REQUIRES(&mm->lock)
 {
-    if (vma_shared_file(v) && !prot)
-        return shared_unbind(mm, v, v->start, v->end);
+    if (vma_shared_file(v))
+        return prot ? shared_protect(v, prot) : shared_unbind(mm, v, v->start, v->end);
     return range_protect(mm, v->start, v->end, prot);
 }
 

@@ -12,14 +12,13 @@
 
 #define CHUNK 256u /* pages answered at once */
 
-static bool page_is_zero(uintptr_t va)
+static bool idle_in_use(uintptr_t va)
 {
-    const u64 *word = (const u64 *)va;
-    for (size_t i = 0; i < PAGE_SIZE / sizeof(*word); i++) {
-        if (word[i])
-            return false;
-    }
-    return true;
+    reclaim_hold();
+    u8 state = ps_get(va);
+    bool in_use = (state & PS_PRESENT) && !page_is_zero(va);
+    reclaim_unhold();
+    return in_use;
 }
 
 static u8 resident(const struct vma *v, uintptr_t va)
@@ -29,7 +28,7 @@ static u8 resident(const struct vma *v, uintptr_t va)
         return 1;
     if (!(state & PS_PRESENT))
         return 0;
-    return !(state & PS_IDLE) || !(state & TARGET_READ) || !page_is_zero(va);
+    return !(state & PS_IDLE) || idle_in_use(va);
 }
 
 static int mincore_chunk(struct mm *mm, uintptr_t start, unsigned count, u8 *vec)

@@ -4,7 +4,8 @@
  * equal state. mm->lock is held by every caller; it makes the pages under the mm's VMAs ours.
  *
  * Between calls: no page under a VMA is PS_FREE, and a page under a VMA has the VMA's permissions
- * or (after a failed mprotect) fewer.
+ * or (after a failed mprotect) fewer. Idle pages may become absent at any moment until they are
+ * claimed, which every change of a range begins with.
  */
 #include "internal.h"
 
@@ -12,9 +13,16 @@
 void mm_rss_add(struct mm *mm, s64 pages)
 {
     u64 rss = __atomic_add_fetch(&mm->rss, (u64)pages, __ATOMIC_RELAXED);
-    budget_resident(pages);
-    if (rss > READ_ONCE(mm->rss_peak) && pages > 0)
-        WRITE_ONCE(mm->rss_peak, rss);
+    u64 peak = __atomic_load_n(&mm->rss_peak, __ATOMIC_RELAXED);
+    while (pages > 0 && rss > peak &&
+           !__atomic_compare_exchange_n(&mm->rss_peak, &peak, rss, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+void mm_rss_restore(struct mm *mm, u64 pages)
+{
+    __atomic_fetch_add(&mm->rss, pages, __ATOMIC_RELAXED);
 }
 
 u64 range_resident(uintptr_t start, uintptr_t end)
@@ -52,7 +60,7 @@ static bool claim(uintptr_t start, uintptr_t end)
 {
     if (free_claim(start, end))
         return true;
-    free_wait();
+    reclaim_wait();
     return false;
 }
 
@@ -123,12 +131,12 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
 }
 
 /* Pages of an address space that ends are out of everybody's reach: no reason to trim them now. */
-static bool may_keep(const struct mm *mm, const struct vma *v, u8 state, u64 pages)
+static bool may_keep(const struct mm *mm, u8 state, u64 pages)
     REQUIRES(&mm->lock)
 {
     if (mm->ending)
         return true;
-    if (vma_shared_file(v) || (state & TARGET_EXEC) || !(state & TARGET_READ))
+    if ((state & TARGET_EXEC) || !(state & TARGET_READ))
         return false;
     return free_may_keep(pages);
 }
@@ -137,16 +145,16 @@ void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 {
     uintptr_t va = start, next;
     u8 state;
-    if (shared_keeps(v, start, end))
+    if (vma_shared_file(v) || shared_keeps(v, start, end))
         return;
+    idle_claim(mm, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         u64 pages = (next - va) >> PAGE_SHIFT;
         if (!(state & PS_PRESENT))
             continue;
-        if (!(state & PS_IDLE))
-            mm_rss_add(mm, -(s64)pages);
-        if (may_keep(mm, v, state, pages) || pages_release(va, next))
+        mm_rss_add(mm, -(s64)pages);
+        if (may_keep(mm, state, pages) || pages_release(va, next))
             free_put(va, next);
     }
 }
@@ -155,11 +163,10 @@ void range_release(struct mm *mm, uintptr_t start, uintptr_t end)
 {
     uintptr_t va = start, next;
     u8 state;
+    idle_claim(mm, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
-        if (!(state & PS_PRESENT) || pages_release(va, next))
-            continue;
-        if (!(state & PS_IDLE))
+        if ((state & PS_PRESENT) && pages_release(va, next) == 0)
             mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
     }
 }
@@ -168,7 +175,7 @@ int range_protect(struct mm *mm, uintptr_t start, uintptr_t end, unsigned prot)
 {
     uintptr_t va = start, next;
     u8 state;
-    assert_held(&mm->lock);
+    idle_claim(mm, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         if (!(state & PS_PRESENT))
@@ -188,10 +195,11 @@ int range_commit(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     {
         if (state & PS_PRESENT)
             continue;
-        int err = pages_commit(va, next, vma_prot(v->flags) | TARGET_READ);
-        if (err)
-            return err;
-        mm_rss_add(mm, (s64)((next - va) >> PAGE_SHIFT));
+        u64 pages = (next - va) >> PAGE_SHIFT;
+        u64 done = pages_commit(va, next, vma_prot(v->flags) | TARGET_READ);
+        mm_rss_add(mm, (s64)done);
+        if (done < pages)
+            return -ENOMEM;
     }
     return 0;
 }

@@ -42,16 +42,14 @@ static int copy_run(struct mm *mm, struct vma *v, uintptr_t from, uintptr_t end,
     u8 state;
     ps_for_each_run(va, next, to_end, 0xff, state)
     {
-        int err = 0;
         if (!(state & PS_PRESENT)) {
-            err = pages_commit(va, next, rw);
-            if (!err)
-                mm_rss_add(mm, (s64)((next - va) >> PAGE_SHIFT));
+            u64 done = pages_commit(va, next, rw);
+            mm_rss_add(mm, (s64)done);
+            if (done < (next - va) >> PAGE_SHIFT)
+                return -ENOMEM;
         }
-        if (err)
-            return err;
         memcpy((void *)va, (void *)(from + (va - to)), next - va);
-        err = pages_protect(va, next, ps_get(va), vma_prot(v->flags));
+        int err = pages_protect(va, next, ps_get(va), vma_prot(v->flags));
         if (err)
             return err;
     }
@@ -60,11 +58,13 @@ static int copy_run(struct mm *mm, struct vma *v, uintptr_t from, uintptr_t end,
 
 /* Copies what is present in [from, end) of VMA `v` to the new VMA at `to`. */
 static int copy_pages(struct mm *mm, struct vma *v, uintptr_t from, uintptr_t end, uintptr_t to)
+    REQUIRES(&mm->lock)
 {
     uintptr_t va = from, next;
     u8 state;
     if (vma_shared_file(v) || refills(v))
         return 0;
+    idle_claim(mm, from, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         if (!(state & PS_PRESENT))

@@ -17,7 +17,9 @@
  * have one too, for truncation. Anonymous shared memory has one without an inode.
  *
  * Locking: g_shared_lock (mutex, below mm->lock, above the page cache's) guards all of it, and the
- * state of pages under shared file mappings together with mm->lock.
+ * state of pages under shared file mappings: an alias in another mm may take them. Permissions of
+ * bound pages change with the page cache's lock held, which it holds while it copies from and to
+ * them (mm_bound_access).
  */
 #include "internal.h"
 
@@ -35,7 +37,8 @@ struct shared_object {
 static mutex_t g_shared_lock = MUTEX_INIT("mm_shared");
 static struct list g_objects[HASH_SIZE] GUARDED_BY(&g_shared_lock); /* next NULL: not yet used */
 static struct list g_windows GUARDED_BY(&g_shared_lock) = LIST_INIT(g_windows);
-static u64 g_truncations GUARDED_BY(&g_shared_lock);
+static mutex_t g_truncate_lock = MUTEX_INIT("mm_truncate"); /* mm->truncate_mark is of one at a time */
+static u64 g_truncations GUARDED_BY(&g_truncate_lock);
 
 static struct list *bucket(const struct inode *inode)
 {
@@ -215,8 +218,8 @@ static int bind_page(struct mm *mm, struct vma *v, uintptr_t addr)
     u64 index = vma_pgoff(v, addr);
     uintptr_t at = pagecache_bound_at(inode, index);
     int err = at ? alias_take(v->object, index, at) : 0;
-    if (!err)
-        err = pages_commit(addr, addr + PAGE_SIZE, TARGET_READ | TARGET_WRITE);
+    if (!err && !pages_commit(addr, addr + PAGE_SIZE, TARGET_READ | TARGET_WRITE))
+        err = -ENOMEM;
     if (err)
         return err;
     err = pagecache_bind_page(inode, index, addr);
@@ -239,20 +242,44 @@ static uintptr_t bind_ahead(struct mm *mm, struct vma *v, uintptr_t addr)
     return va;
 }
 
+/* Present pages keep of their permissions those in `keep`, and get those in `prot`. */
+static int bound_protect(struct vma *v, uintptr_t start, uintptr_t end, unsigned keep, unsigned prot)
+{
+    uintptr_t va = start, next;
+    int err = 0;
+    u8 state;
+    pagecache_lock(v->file->inode);
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (state & PS_PRESENT)
+            err = pages_protect(va, next, state, (state & keep) | prot);
+        if (err)
+            break;
+    }
+    pagecache_unlock(v->file->inode);
+    return err;
+}
+
 int shared_fault(struct mm *mm, struct vma *v, uintptr_t addr)
 {
     unsigned prot = vma_prot(v->flags);
-    const u8 bound = PS_PRESENT | TARGET_READ | TARGET_WRITE;
+    int err;
     mutex_lock(&g_shared_lock);
-    u8 state = ps_get(addr);
-    int err = 0;
-    if (state & PS_PRESENT) {
-        err = pages_protect(addr, addr + PAGE_SIZE, state, (state & PS_PERM) | prot);
+    if (ps_get(addr) & PS_PRESENT) {
+        err = bound_protect(v, addr, addr + PAGE_SIZE, PS_PERM, prot);
     } else {
         err = bind_page(mm, v, addr);
         if (!err)
-            err = pages_protect(addr, bind_ahead(mm, v, addr), bound, prot);
+            err = bound_protect(v, addr, bind_ahead(mm, v, addr), 0, prot);
     }
+    mutex_unlock(&g_shared_lock);
+    return err;
+}
+
+int shared_protect(struct vma *v, unsigned prot)
+{
+    mutex_lock(&g_shared_lock);
+    int err = bound_protect(v, v->start, v->end, 0, prot);
     mutex_unlock(&g_shared_lock);
     return err;
 }
@@ -281,9 +308,7 @@ int shared_unbind(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     {
         if (!(state & PS_PRESENT))
             continue;
-        err = pages_protect(va, next, state, (state & PS_PERM) | TARGET_READ);
-        if (!err)
-            err = unbind_run(v, va, next);
+        err = unbind_run(v, va, next);
         if (err)
             break;
         mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
@@ -341,7 +366,7 @@ static struct mm *next_mapper(const struct inode *inode, u64 mark)
 }
 
 /* Drops the pages of one VMA that lie at or beyond page `first` of its file. */
-static void truncate_vma(struct mm *mm, struct vma *v, u64 first)
+static void truncate_vma(struct mm *mm, struct vma *v, u64 first) REQUIRES(&mm->lock)
 {
     if (first >= v->pgoff + vma_pages(v))
         return;
@@ -356,8 +381,9 @@ void mm_truncate_notify(struct inode *inode, u64 new_size)
 {
     u64 first = (new_size >> PAGE_SHIFT) + ((new_size & ~PAGE_MASK) != 0);
     struct mm *mm;
-    mutex_lock(&g_shared_lock);
+    mutex_lock(&g_truncate_lock);
     u64 mark = ++g_truncations;
+    mutex_lock(&g_shared_lock);
     bool mapped = object_find(inode) != NULL;
     mutex_unlock(&g_shared_lock);
     while (mapped && (mm = next_mapper(inode, mark))) {
@@ -369,4 +395,5 @@ void mm_truncate_notify(struct inode *inode, u64 new_size)
         mutex_unlock(&mm->lock);
         mm_put(mm);
     }
+    mutex_unlock(&g_truncate_lock);
 }

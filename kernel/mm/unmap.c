@@ -150,7 +150,7 @@ static void mm_clear(struct mm *mm)
             if (vma_shared_file(v) != (shared != 0))
                 continue;
             if (shared && shared_unbind(mm, v, v->start, v->end))
-                pr_err("out of memory: changes to a shared mapping at %#lx are lost", v->start);
+                pr_err("out of memory: the shared mapping at %#lx keeps its file's pages", v->start);
             remove_vma(mm, v, &dead);
         }
     }

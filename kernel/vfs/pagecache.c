@@ -435,6 +435,18 @@ int pagecache_unbind_page(struct inode *inode, u64 index)
     return err;
 }
 
+void pagecache_lock(struct inode *inode) NO_LOCK_ANALYSIS
+{
+    if (inode->cache)
+        mutex_lock(&inode->cache->lock);
+}
+
+void pagecache_unlock(struct inode *inode) NO_LOCK_ANALYSIS
+{
+    if (inode->cache)
+        mutex_unlock(&inode->cache->lock);
+}
+
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index)
 {
     struct pagecache *c = inode->cache;

@@ -456,6 +456,9 @@ int pagecache_bind_page(struct inode *inode, u64 index, uintptr_t va);
 int pagecache_unbind_page(struct inode *inode, u64 index);
 /* Where a bound page lives now; 0 when it lives in the heap. */
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index);
+/* Holds off the cache's own copies from and to bound pages while mm changes their permissions. */
+void pagecache_lock(struct inode *inode);
+void pagecache_unlock(struct inode *inode);
 
 /*
  * file_ops of a regular file whose data is its page cache. fallocate: KEEP_SIZE, PUNCH_HOLE and

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rest of the kernel as mm sees it, just enough of it, single-threaded.
+ * The rest of the kernel as mm sees it, just enough of it. Files, random numbers and the checks belong to
+ * the first thread; locks and everything of mm work in any (harness_thread).
  */
 #include "harness.h"
 
@@ -24,56 +25,71 @@ static u64 g_seed = 1;
 
 void spin_lock(spinlock_t *l)
 {
-    assert_int_equal(l->locked, 0);
-    l->locked = 1;
+    ASSERT(!spin_held(l));
+    while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+        host_yield();
+    __atomic_store_n(&l->owner, current_task(), __ATOMIC_RELAXED);
 }
 
 void spin_unlock(spinlock_t *l)
 {
-    assert_int_equal(l->locked, 1);
-    l->locked = 0;
+    ASSERT(spin_held(l));
+    __atomic_store_n(&l->owner, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
 }
 
-void mutex_lock(mutex_t *m)
+bool spin_held(const spinlock_t *l)
 {
-    assert_int_equal(m->state, 0);
-    m->state = 1;
+    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == current_task();
 }
 
 bool mutex_trylock(mutex_t *m)
 {
-    if (m->state)
+    if (__atomic_exchange_n(&m->state, 1, __ATOMIC_ACQUIRE))
         return false;
-    m->state = 1;
+    __atomic_store_n(&m->owner, current_task(), __ATOMIC_RELAXED);
     return true;
+}
+
+void mutex_lock(mutex_t *m)
+{
+    ASSERT(!mutex_held(m));
+    while (!mutex_trylock(m))
+        host_yield();
 }
 
 void mutex_unlock(mutex_t *m)
 {
-    assert_int_equal(m->state, 1);
-    m->state = 0;
+    ASSERT(mutex_held(m));
+    __atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&m->state, 0, __ATOMIC_RELEASE);
+}
+
+bool mutex_held(const mutex_t *m)
+{
+    return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == current_task();
 }
 
 void mutex_assert_held(const mutex_t *m)
 {
-    assert_int_equal(m->state, 1);
+    ASSERT(mutex_held(m));
 }
 
 void spin_assert_held(const spinlock_t *l)
 {
-    assert_int_equal(l->locked, 1);
+    ASSERT(spin_held(l));
 }
 
 void ref_get(ref_t *r)
 {
-    assert_true(r->n > 0);
-    r->n++;
+    ASSERT(__atomic_fetch_add(&r->n, 1, __ATOMIC_RELAXED) > 0);
 }
 
 bool ref_put(ref_t *r)
 {
-    assert_true(r->n > 0);
-    return --r->n == 0;
+    u32 old = __atomic_fetch_sub(&r->n, 1, __ATOMIC_ACQ_REL);
+    ASSERT(old > 0);
+    return old == 1;
 }
 
 void printk(enum log_level level, const char *fmt, ...)
@@ -111,6 +127,13 @@ void harness_init(void)
         g_rlimits[i] = RLIM_INFINITY_;
     g_rlimits[RLIMIT_STACK] = 8UL << 20;
     assert_int_equal(mm_init(TEST_MEMORY), 0);
+}
+
+void harness_thread(struct thread_area *area, struct task *task)
+{
+    task->mm = g_task.mm;
+    *area = (struct thread_area){.task = task};
+    host_set_gs(area);
 }
 
 struct mm *harness_mm(void)
@@ -249,6 +272,16 @@ int pagecache_unbind_page(struct inode *inode, u64 index)
     return 0;
 }
 
+void pagecache_lock(struct inode *inode)
+{
+    (void)inode;
+}
+
+void pagecache_unlock(struct inode *inode)
+{
+    (void)inode;
+}
+
 uintptr_t pagecache_bound_at(struct inode *inode, u64 index)
 {
     struct test_file *t = of_inode(inode);
@@ -290,7 +323,7 @@ struct file *fd_get(int fd)
 
 void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *file, u64 offset)
 {
-    assert_int_equal(mm->lock.state, 0);
+    ASSERT(!mutex_held(&mm->lock));
     (void)start;
     (void)size;
     (void)file;

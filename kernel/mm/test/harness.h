@@ -21,6 +21,9 @@ void harness_init(void);
 /* A new mm as current->mm; drops the one before. */
 struct mm *harness_mm(void);
 void harness_mm_drop(void);
+/* The calling thread becomes `task`, with the first one's mm. */
+struct thread_area;
+void harness_thread(struct thread_area *area, struct task *task);
 extern u64 g_rlimits[16];
 extern unsigned g_manifest_flags;
 

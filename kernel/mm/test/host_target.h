@@ -10,6 +10,7 @@
 
 struct target_counts {
     unsigned long calls, committed, protects, released;
+    unsigned long epc; /* pages that the host has; 0: any number */
 };
 extern struct target_counts g_target;
 
@@ -30,5 +31,17 @@ void *host_zalloc(size_t size);
 void host_free(void *p);
 void host_set_gs(void *area); /* current_task() reads through GS, which libc leaves alone */
 _Noreturn void host_die(const char *text);
+void host_yield(void);
+
+/*
+ * Touches a byte as the CPU would: a fault goes to the handler with its address and whether it was a write;
+ * 0 from there means try again. Returns what else it gave, or 0 when the access was made.
+ */
+typedef int fault_handler(uintptr_t addr, int write);
+void host_faults(fault_handler *handler);
+int host_touch(uintptr_t addr, int write, uint8_t *byte);
+
+/* Runs `fn` in `count` threads and waits for all. */
+void host_threads(unsigned count, void (*fn)(unsigned number));
 
 #endif

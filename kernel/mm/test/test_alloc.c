@@ -13,9 +13,10 @@ static void test_pagestate(void **state)
     assert_int_equal(ps_get(base), 0);
     assert_int_equal(ps_run(USER_START, USER_END, 0xff, &s), USER_END);
     assert_int_equal(ps_reserve(base, end), 0);
+    memset(model, PS_COMING, sizeof(model));
     for (int i = 0; i < 3000; i++) {
         size_t from = test_random() % count, n = test_random() % (count - from) + 1;
-        u8 value = test_random() % 4 ? PS_PRESENT | (u8)(test_random() % 8) : 0;
+        u8 value = test_random() % 4 ? PS_PRESENT | (u8)(test_random() % 8) : PS_COMING;
         n = n % (i % 2 ? 40 : 6000) + 1;
         n = min(n, count - from);
         ps_set(base + from * PAGE_SIZE, base + (from + n) * PAGE_SIZE, value);
@@ -30,6 +31,29 @@ static void test_pagestate(void **state)
     }
     ps_set(base, end, 0);
     assert_int_equal(ps_run(base, end + PAGE_SIZE, 0xff, &s), end + PAGE_SIZE);
+}
+
+/* Nodes whose pages are absent again serve other addresses: a walk over many needs no more of them. */
+static void test_nodes_reused(void **state)
+{
+    const uintptr_t base = 0x23456789a000UL;
+    u64 used = ps_nodes_used(), pages;
+    (void)state;
+    assert_int_equal(ps_reserve(base, base + PAGE_SIZE), 0);
+    pages = ps_node_pages();
+    for (uintptr_t i = 1; i < 20000; i++) {
+        uintptr_t va = base + i * (i % 3 ? 16UL << 20 : 1UL << 30) % (8UL << 40);
+        assert_int_equal(ps_reserve(va, va + 3 * PAGE_SIZE), 0);
+        ps_set(va, va + 3 * PAGE_SIZE, PS_PRESENT);
+        assert_true(ps_nodes_used() <= used + 8);
+        ps_set(va + PAGE_SIZE, va + 3 * PAGE_SIZE, 0);
+        assert_int_equal(ps_get(va), PS_PRESENT);
+        ps_set(va, va + PAGE_SIZE, 0);
+    }
+    assert_int_equal(ps_get(base), PS_COMING);
+    ps_set(base, base + PAGE_SIZE, 0);
+    assert_true(ps_node_pages() <= pages + 8);
+    assert_true(ps_nodes_used() <= used + 4); /* the top ones stay */
 }
 
 #define RUNS 200
@@ -148,7 +172,7 @@ static void test_host_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pagestate),    cmocka_unit_test(test_kpages),
+        cmocka_unit_test(test_pagestate),    cmocka_unit_test(test_nodes_reused), cmocka_unit_test(test_kpages),
         cmocka_unit_test(test_kpages_limit), cmocka_unit_test(test_heap),
         cmocka_unit_test(test_host_refuses),
     };
