@@ -218,6 +218,17 @@ static int user_dispatch(int on, uint64_t allowed_from, uint64_t allowed_size)
     return 0;
 }
 
+/*
+ * Where system calls are allowed ends at the vDSO: SYSENTER shows itself by an address there (Linux does
+ * not know where it was executed), and the vDSO's own few calls are made for it (signal.c).
+ */
+static uint64_t dispatch_limit(void)
+{
+    uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+
+    return vdso > (uint64_t)sim_text_end && vdso > (uint64_t)syscall ? vdso : SIM_TASK_END;
+}
+
 /* System calls are host code's only: allowed from addresses above the enclave, nowhere else. */
 int sim_thread_arm(struct sim_thread *t)
 {
@@ -233,7 +244,7 @@ int sim_thread_arm(struct sim_thread *t)
     if ((uint64_t)sim_text_start < end) {
         return -EADDRNOTAVAIL; /* host code below the enclave could make no system calls */
     }
-    ret = user_dispatch(PR_SYS_DISPATCH_ON, end, SIM_TASK_END - end);
+    ret = user_dispatch(PR_SYS_DISPATCH_ON, end, dispatch_limit() - end);
     t->armed = ret == 0;
     return ret;
 }

@@ -8,20 +8,20 @@
  * SYSCALL ...), "INT3 consideration" (fault class; #UD after an opt-out entry, and every entry is one
  * here), "RFLAGS.TF treatment" (an opt-out enclave cannot set it).
  *
- * Weaker than hardware, because the instruction does not trap here: SYSENTER, LAR, VERR, VERW, far
- * transfers to the same segments, loads of segment registers; SGDT, SIDT, SLDT, STR and SMSW are
- * emulated by the host kernel. After SYSCALL, RCX and R11 are lost (user dispatch does not keep them).
+ * Weaker than hardware, because the instruction does not trap here: LAR, VERR, VERW, VMCALL in a virtual
+ * machine, far transfers and IRET to the same code segment, loads of segment registers; SGDT, SIDT,
+ * SLDT, STR and SMSW are emulated by the host kernel. After SYSCALL, RCX and R11 are lost (user dispatch
+ * does not keep them). SYSENTER makes no system call, but where it stood is lost: #UD with RIP 0. A far
+ * transfer to 32-bit code is the same, at that code's next exception or interrupt.
  */
 #include "internal.h"
 
 #include <string.h>
 
-#ifndef SYS_USER_DISPATCH
-#define SYS_USER_DISPATCH 2
-#endif
-
 #define SYSCALL_SIZE 2U
+#define INT3         0xccU
 #define INT3_SIZE    1U
+#define INTN_SIZE    2U
 
 static bool bytes_at(uint64_t addr, uint8_t *out, size_t size)
 {
@@ -159,8 +159,10 @@ static struct sim_fault translate(const struct sim_thread *t, const ucontext_t *
 {
     int vector = (int)uc->uc_mcontext.gregs[REG_TRAPNO];
 
-    if (vector == SIM_BP) { /* the host has stepped over the INT3 */
-        regs->rip -= INT3_SIZE;
+    if (vector == SIM_BP || vector == SIM_OF) { /* the host has stepped over the INT3 or INT n */
+        uint8_t op = 0;
+
+        regs->rip -= bytes_at(regs->rip - INT3_SIZE, &op, 1) && op == INT3 ? INT3_SIZE : INTN_SIZE;
         return sim_ud();
     }
     if (vector == SIM_GP && is_illegal_inside(t, regs->rip)) {
@@ -168,6 +170,11 @@ static struct sim_fault translate(const struct sim_thread *t, const ucontext_t *
     }
     return (struct sim_fault){.vector = vector,
                               .error = (uint16_t)uc->uc_mcontext.gregs[REG_ERR]};
+}
+
+bool sim_is_compat(const ucontext_t *uc)
+{
+    return (uc->uc_mcontext.gregs[REG_CSGSFS] & 0xffff) != USER_CS;
 }
 
 void sim_enclave_exception(struct sim_thread *t, int sig, const siginfo_t *info, ucontext_t *uc,
@@ -178,7 +185,13 @@ void sim_enclave_exception(struct sim_thread *t, int sig, const siginfo_t *info,
     struct sim_regs regs;
 
     sim_regs_from_uc(&regs, uc);
-    if (sig == SIGSYS && info->si_code == SYS_USER_DISPATCH) {
+    if (sim_is_compat(uc)) {
+        greg_t *g = uc->uc_mcontext.gregs;
+
+        g[REG_CSGSFS] = (greg_t)(((uint64_t)g[REG_CSGSFS] & ~0xffffUL) | USER_CS);
+        regs.rip = 0;
+        fault = sim_ud();
+    } else if (sig == SIGSYS && info->si_code == SYS_USER_DISPATCH) {
         regs.rip -= SYSCALL_SIZE;
         fault = sim_ud();
     } else if (is_enclu_trap(uc)) {

@@ -193,12 +193,19 @@ struct sim_fault {
 #define SIM_DE  0
 #define SIM_DB  1
 #define SIM_BP  3
+#define SIM_OF  4
 #define SIM_UD  6
 #define SIM_GP  13
 #define SIM_PF  14
 #define SIM_MF  16
 #define SIM_AC  17
 #define SIM_XM  19
+
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2
+#endif
+
+#define USER_CS 0x33U
 
 #define RFLAGS_CF (1UL << 0)
 #define RFLAGS_PF (1UL << 2)
@@ -297,6 +304,7 @@ struct sim_thread *sim_signal_thread(const ucontext_t *uc);
 /* fault.c: an exception that struck enclave code. */
 void sim_enclave_exception(struct sim_thread *t, int sig, const siginfo_t *info, ucontext_t *uc,
                            struct sim_sigframe *f);
+bool sim_is_compat(const ucontext_t *uc); /* 32-bit code: a SYSENTER or a far transfer led there */
 bool sim_page_fault(struct sim_thread *t, ucontext_t *uc, uint64_t addr, uint32_t want,
                     struct sim_fault *fault);
 

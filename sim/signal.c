@@ -68,12 +68,14 @@ static bool between(uint64_t rip, const char *from, const char *to)
     return rip >= (uint64_t)from && rip < (uint64_t)to;
 }
 
-static enum place find_place(const struct sim_thread *t, uint64_t rip)
+static enum place find_place(const struct sim_thread *t, const ucontext_t *uc)
 {
+    uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+
     if (t == NULL) {
         return PLACE_HOST;
     }
-    if (t->inside && sim_in_range(t->dev, rip)) {
+    if (t->inside && (sim_in_range(t->dev, rip) || sim_is_compat(uc))) {
         return PLACE_ENCLAVE;
     }
     if (rip == (uint64_t)sim_trap) {
@@ -270,6 +272,20 @@ static bool emulate_for_host(ucontext_t *uc)
     return true;
 }
 
+/* A system call of the vDSO's, which user dispatch lets nobody make there (device.c). */
+static void call_for_host(ucontext_t *uc)
+{
+    greg_t *g = uc->uc_mcontext.gregs;
+    register greg_t r10 __asm__("r10") = g[REG_R10];
+    register greg_t r8 __asm__("r8") = g[REG_R8];
+    register greg_t r9 __asm__("r9") = g[REG_R9];
+
+    __asm__ volatile("syscall"
+                     : "+a"(g[REG_RAX])
+                     : "D"(g[REG_RDI]), "S"(g[REG_RSI]), "d"(g[REG_RDX]), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+}
+
 /* The stub's first instructions store below the enclave's RSP: a fault there is the enclave's. */
 static void stub_fault(struct sim_thread *t, ucontext_t *uc, struct sim_sigframe *f)
 {
@@ -306,7 +322,7 @@ static void on_exception(struct sim_thread *t, int sig, siginfo_t *info, ucontex
         stub_fault(t, uc, f);
         return;
     }
-    place = find_place(t, rip);
+    place = find_place(t, uc);
     if (place == PLACE_TRAP) {
         finish_trapped(t, uc, f);
         return;
@@ -319,7 +335,9 @@ static void on_exception(struct sim_thread *t, int sig, siginfo_t *info, ucontex
         sim_enclave_exception(t, sig, info, uc, f);
         return;
     }
-    if (!emulate_for_host(uc)) {
+    if (sig == SIGSYS && info->si_code == SYS_USER_DISPATCH) {
+        call_for_host(uc);
+    } else if (!emulate_for_host(uc)) {
         call_host_handler(sig, info, uc);
     }
 }
@@ -328,7 +346,7 @@ static void on_interrupt(struct sim_thread *t, int sig, siginfo_t *info, ucontex
                          struct sim_sigframe *f)
 {
     greg_t *g = uc->uc_mcontext.gregs;
-    enum place place = find_place(t, (uint64_t)g[REG_RIP]);
+    enum place place = find_place(t, uc);
     struct sim_regs regs;
 
     if (place == PLACE_BUSY || place == PLACE_TRAP) {
@@ -343,7 +361,9 @@ static void on_interrupt(struct sim_thread *t, int sig, siginfo_t *info, ucontex
         complete_leaf(t, uc, f);
         place = t->inside ? PLACE_ENCLAVE : PLACE_HOST;
     }
-    if (place == PLACE_ENCLAVE) {
+    if (place == PLACE_ENCLAVE && sim_is_compat(uc)) {
+        sim_enclave_exception(t, sig, info, uc, f);
+    } else if (place == PLACE_ENCLAVE) {
         sim_regs_from_uc(&regs, uc);
         sim_aex(t, uc, NULL, &regs, f->fs, f->gs);
         f->fs = t->host_fs;

@@ -113,6 +113,32 @@ routine r_int80
         mov     $20, %eax
         int     $0x80
         ret
+routine r_int_3
+        .byte   0xcd, 3
+        ret
+routine r_int_4
+        int     $4
+        ret
+routine r_int_90
+        int     $0x90
+        ret
+routine r_rdpmc
+        rdpmc
+        ret
+/* RDI: an address below 4 GiB; a 32-bit close() of the descriptor in RDX, if it were let. */
+routine r_sysenter
+        push    %rbx
+        push    %rbp
+        mov     $6, %eax
+        mov     %edx, %ebx
+        mov     %rdi, %rbp
+        sysenter
+/* A far return to 32-bit code. */
+routine r_far
+        sub     $8, %rsp
+        movl    $0x23, 4(%rsp)
+        movl    $0, (%rsp)
+        lretl
 routine r_cpuid
         push    %rbx
         xor     %eax, %eax

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EFAULT_RET (-14)
@@ -222,6 +224,10 @@ static const struct {
     {"cpuid", r_cpuid, 6, 2},
     {"syscall", r_syscall, 6, 2},
     {"int 0x80", r_int80, 6, 2},
+    {"int 3", r_int_3, 6, 2},
+    {"int 4", r_int_4, 6, 2},
+    {"int 0x90", r_int_90, 6, 2},
+    {"rdpmc", r_rdpmc, 6, 2},
     {"div", r_div, 0, 2},
     {"ldmxcsr, divss", r_sse_fault, 19, 4},
     {"alignment", r_align_check, 17, 5},
@@ -255,6 +261,52 @@ static void test_syscall_site(void **state)
     assert_int_equal(test_gprsgx(&g_e).rax, 39);
     assert_int_equal(test_skip(&g_e, 2), 0);
     assert_int_equal(g_e.rdi, 39); /* not a pid: the call was not made */
+}
+
+#define LOW_ADDRESS ((void *)0x10000000UL)
+
+/* SYSENTER makes no system call, whatever the stack that Linux looks for is; where it stood is lost. */
+static void test_sysenter(void **state)
+{
+    void *low = mmap(LOW_ADDRESS, TEST_PAGE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    int fd = dup(0);
+
+    (void)state;
+    assert_ptr_equal(low, LOW_ADDRESS);
+    assert_int_equal(test_enter(&g_e, r_sysenter, (uint64_t)low, (uint64_t)fd), EFAULT_RET);
+    assert_int_equal(g_e.run.exception_vector, 6);
+    assert_int_equal(test_gprsgx(&g_e).rip, 0);
+    assert_int_equal(close(fd), 0);
+    munmap(low, TEST_PAGE);
+}
+
+static void test_sysenter_no_stack(void **state)
+{
+    (void)state;
+    assert_int_equal(test_enter(&g_e, r_sysenter, 0x10, 99), EFAULT_RET);
+    assert_int_equal(g_e.run.exception_vector, 6);
+    assert_int_equal(test_gprsgx(&g_e).rip, 0);
+}
+
+static void test_far_transfer(void **state)
+{
+    (void)state;
+    assert_int_equal(test_enter(&g_e, r_far, 0, 0), EFAULT_RET);
+    assert_int_equal(g_e.run.exception_vector, 6);
+    assert_int_equal(test_call(&g_e, r_nop, 0, 0), 0x1234);
+}
+
+/* What the vDSO cannot answer itself it asks the kernel for. */
+static void test_vdso_calls(void **state)
+{
+    struct timespec t = {0};
+
+    (void)state;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    assert_true(t.tv_sec > 0 || t.tv_nsec > 0);
+    assert_int_equal(clock_gettime((clockid_t)77, &t), -1);
+    assert_int_equal(test_call(&g_e, r_nop, 0, 0), 0x1234);
 }
 
 static void test_trap_flag(void **state)
@@ -349,6 +401,10 @@ int main(void)
         T(test_bad_xsave),
         T(test_exceptions),
         T(test_syscall_site),
+        T(test_sysenter),
+        T(test_sysenter_no_stack),
+        T(test_far_transfer),
+        T(test_vdso_calls),
         T(test_trap_flag),
         T(test_rdtsc_allowed),
         TEST_CASE(test_rdtsc_trapped, &g_e, &g_rdtsc),
