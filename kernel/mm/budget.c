@@ -5,7 +5,7 @@
  * Every accepted page counts, free and idle ones too, because each occupies the EPC. A commit that
  * would pass the limit has others given back first (reclaim.c) and fails only when nothing is left to
  * give. The last pages below the limit are kept for the kernel, so that a program which takes all
- * it can get does not leave the kernel without memory to say so.
+ * it can get does not leave the kernel without memory to say so. As many again are kept from files.
  *
  * Locking: none; the counters are atomic.
  */
@@ -98,6 +98,11 @@ bool budget_fits(u64 pages)
     if (pages > available && pages < g_limit)
         reclaim_idle(pages - available);
     return pages <= budget_available();
+}
+
+bool mm_file_room(void)
+{
+    return likely(budget_available() > g_reserve) || budget_fits(g_reserve + 1);
 }
 
 void mm_stats(struct mm_stats *out)

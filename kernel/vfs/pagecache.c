@@ -203,6 +203,8 @@ int pagecache_make(struct inode *inode, u64 index, u64 *slot)
 
     if (err)
         return err;
+    if ((!*slot || (*slot & CPAGE_CLEAN)) && !mm_file_room())
+        return -ENOMEM;
     if (!*slot)
         return page_insert(inode, index, 0, slot);
     if (*slot & CPAGE_CLEAN) {

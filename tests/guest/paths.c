@@ -183,6 +183,26 @@ static void test_rename(int dir)
     CHECK_ERRNO(rename2(dir, "d", "..", 0), EBUSY);
 }
 
+/* Deeper than PATH_MAX: relative names go on, absolute ones cannot be told. */
+static void test_deep(int dir)
+{
+    char name[101], path[8192];
+    struct stat st;
+    int depth;
+
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = 0;
+    CHECK(fchdir(dir) == 0);
+    for (depth = 0; depth < 50; depth++)
+        CHECK(mkdir(name, 0755) == 0 && chdir(name) == 0);
+    CHECK(stat(".", &st) == 0 && S_ISDIR(st.st_mode));
+    CHECK_ERRNO(syscall(SYS_getcwd, path, sizeof(path)), ENAMETOOLONG);
+    CHECK_ERRNO(readlink("/proc/self/cwd", path, sizeof(path)), ENAMETOOLONG);
+    while (depth-- > 0)
+        CHECK(chdir("..") == 0 && rmdir(name) == 0);
+    CHECK(chdir("..") == 0);
+}
+
 int main(void)
 {
     CHECK(mkdir("p", 0755) == 0);
@@ -199,5 +219,6 @@ int main(void)
     test_tmpfile(dir);
     test_links(dir);
     test_rename(dir);
+    test_deep(dir);
     return guest_done();
 }

@@ -59,12 +59,13 @@ u64 proc_fd_table_size(struct task *t)
 static int fd_text(struct seq *s, const struct pseudo_node *node)
 {
     struct file *f = node_file(node);
+    int err;
 
     if (!f)
         return -ENOENT;
-    proc_path(s, &f->path, "");
+    err = proc_path(s, &f->path, "");
     file_put(f);
-    return 0;
+    return err;
 }
 
 static int fd_follow(const struct pseudo_node *node, struct path *out)

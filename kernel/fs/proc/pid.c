@@ -8,14 +8,15 @@
 
 #include "proc.h"
 
-void proc_path(struct seq *s, const struct path *p, const char *special)
+int proc_path(struct seq *s, const struct path *p, const char *special)
 {
     char *buf = kmalloc(PATH_MAX_);
-    char *name = buf ? path_name(p, buf, PATH_MAX_) : NULL;
+    char *name = buf ? path_name(p, buf, PATH_MAX_) : ERR_PTR(-ENOMEM);
 
-    if (name && !IS_ERR(name))
+    if (!IS_ERR(name))
         seq_escape(s, name, special);
     kfree(buf);
+    return IS_ERR(name) ? (int)PTR_ERR(name) : 0;
 }
 
 /* ---- Small files ---------------------------------------------------------------------------- */
@@ -149,11 +150,12 @@ static void copy_place(struct fs_context *fs, const struct path *which, struct p
 static int place_text(struct seq *s, struct fs_context *fs, const struct path *which)
 {
     struct path p;
+    int err;
 
     copy_place(fs, which, &p);
-    proc_path(s, &p, "");
+    err = proc_path(s, &p, "");
     path_put(&p);
-    return 0;
+    return err;
 }
 
 static int cwd_text(struct seq *s, const struct pseudo_node *node, struct task *t)

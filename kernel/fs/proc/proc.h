@@ -29,8 +29,8 @@ struct proc_vm {
 };
 void proc_vm_sum(struct mm *mm, struct proc_vm *vm);
 
-/* Appends a path's name, or "" when it has none. */
-void proc_path(struct seq *s, const struct path *p, const char *special);
+/* Appends a path's name. -ENAMETOOLONG, -ENOMEM, with nothing appended. */
+int proc_path(struct seq *s, const struct path *p, const char *special);
 
 /* maps.c */
 int proc_maps(struct seq *s, const struct pseudo_node *node, struct task *t);

@@ -151,6 +151,12 @@ struct vma *mm_find_next(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
  */
 int mm_bound_access(uintptr_t va, unsigned access);
 
+/*
+ * Whether a file may take one more page for what a program writes. The last ones are kept for programs to touch:
+ * a write can fail with ENOSPC, a touch can only kill.
+ */
+bool mm_file_room(void);
+
 struct mm_stats {
     u64 limit_pages;     /* MemorySize */
     u64 used_pages;      /* programs and kernel */

@@ -191,7 +191,8 @@ static void test_refusals(void **state)
     assert_int_equal(sys_read(2, &c, 1), -EBADF);
     assert_int_equal(sys_write(1, &c, 1), -EBADF);
     assert_int_equal(sys_pread64(0, &c, 1, -1), -EINVAL);
-    assert_int_equal(sys_read(0, (void *)8, 1), -EFAULT);
+    assert_int_equal(sys_read(0, (void *)8, 1), 0); /* at the end no copy comes to it */
+    assert_int_equal(sys_read(0, (void *)(UINTPTR_MAX - 1), 1), -EFAULT);
     assert_int_equal(sys_read(0, &c, SIZE_MAX), -EFAULT);
     g_files[0].seekable = false;
     assert_int_equal(sys_pread64(0, &c, 1, 0), -ESPIPE);

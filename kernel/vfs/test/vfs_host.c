@@ -62,6 +62,11 @@ void mm_truncate_notify(struct inode *inode, u64 new_size)
     g_truncate_notes++;
 }
 
+bool mm_file_room(void)
+{
+    return true;
+}
+
 int mm_bound_access(uintptr_t va, unsigned access)
 {
     (void)va;
