@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * madvise(2): what a program says it will or will not need.
+ * madvise(2) and process_madvise(2): what a program says it will or will not need.
  *
  * MADV_DONTNEED on private anonymous memory zeroes what is present and keeps the pages accepted,
  * marked idle: they no longer count as resident, and touching them again costs nothing. Ranges
  * above IDLE_MAX, what would make more than a quarter of MemorySize idle, and everything while less
- * than an eighth is left, are released instead; idle ones are given back when memory runs out. MADV_FREE does the same, which Linux allows it to
- * do at any time.
+ * than an eighth is left, are released instead; idle pages are given back when memory runs out.
+ * MADV_FREE does the same, which Linux allows it to do at any time.
  */
 #include "internal.h"
 #include <syscalls.gen.h>
 #include <kernel/task.h>
+#include <kernel/uaccess.h>
 #include <linux/falloc.h>
 
 #define IDLE_MAX 1024u /* pages: 4 MiB */
+
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD       (-10000) /* <linux/pidfd.h> of Linux 6.15 */
+#define PIDFD_SELF_THREAD_GROUP (-10001)
+#endif
 
 /* ---- Dropping content ----------------------------------------------------------------------- */
 
@@ -148,6 +154,23 @@ static enum advice_kind advice_kind(int advice)
     return ADVICE_UNKNOWN;
 }
 
+/* What a seal forbids: to drop the content of memory that the program itself may not write. */
+static bool advice_sealed(const struct vma *v, int advice)
+{
+    if (!(v->flags & VM_SEALED) || (v->flags & (VM_WRITE | VM_SHARED)) || !vma_anonymous(v))
+        return false;
+    switch (advice) {
+    case MADV_FREE:
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_REMOVE:
+    case MADV_DONTFORK:
+    case MADV_WIPEONFORK:
+        return true;
+    }
+    return false;
+}
+
 /* The flags that an advice sets and clears. -EINVAL where the VMA's kind does not take it. */
 static int advice_flags(const struct vma *v, int advice, unsigned *set, unsigned *clear)
 {
@@ -181,10 +204,9 @@ static int advise_flags(struct mm *mm, uintptr_t start, uintptr_t end, int advic
     unsigned set, clear;
     int err = vma_isolate(mm, start, end);
     for (struct vma *v = mm_find_next(mm, start); !err && v && v->start < end; v = vma_next(v)) {
-        err = advice_flags(v, advice, &set, &clear);
-        if (err)
-            break;
-        v->flags = (v->flags | set) & ~clear;
+        err = advice_sealed(v, advice) ? -EPERM : advice_flags(v, advice, &set, &clear);
+        if (!err)
+            v->flags = (v->flags | set) & ~clear;
         v = vma_merge(mm, v, dead);
     }
     return err;
@@ -193,6 +215,8 @@ static int advise_flags(struct mm *mm, uintptr_t start, uintptr_t end, int advic
 static int advise_vma(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end, int advice)
     REQUIRES(&mm->lock)
 {
+    if (advice_sealed(v, advice))
+        return -EPERM;
     switch (advice) {
     case MADV_DONTNEED:
         return advise_dontneed(mm, v, start, end);
@@ -258,9 +282,8 @@ static long advise_remove_file(struct mm *mm, uintptr_t start, uintptr_t end)
     return err;
 }
 
-long sys_madvise(unsigned long addr, size_t size, int advice)
+static long advise(struct mm *mm, uintptr_t addr, size_t size, int advice)
 {
-    struct mm *mm = current->mm;
     struct list dead = LIST_INIT(dead);
     enum advice_kind kind = advice_kind(advice);
     if (kind == ADVICE_UNKNOWN || (addr & ~PAGE_MASK) || (size && page_up(size) == 0))
@@ -281,4 +304,40 @@ long sys_madvise(unsigned long addr, size_t size, int advice)
     if (advice == MADV_REMOVE && err == -EOPNOTSUPP)
         err = advise_remove_file(mm, addr, end);
     return err;
+}
+
+long sys_madvise(unsigned long addr, size_t size, int advice)
+{
+    return advise(current->mm, addr, size, advice);
+}
+
+/* One segment after the other until one fails; the bytes before it count as done. */
+static long advise_segments(struct mm *mm, const struct iov_iter *it, int advice)
+{
+    size_t left = it->count;
+    long err = 0;
+    for (unsigned i = 0; i < it->segs && left && !err; i++) {
+        size_t size = min(it->iov[i].iov_len, left);
+        err = advise(mm, (uintptr_t)it->iov[i].iov_base, size, advice);
+        if (!err)
+            left -= size;
+    }
+    return left < it->count ? (long)(it->count - left) : err;
+}
+
+/* Of the calling process only: nothing makes pidfds yet. */
+long sys_process_madvise(int pidfd, const struct iovec __user *vec, size_t count, int advice,
+                         unsigned flags)
+{
+    struct iovec fast[IOV_FAST], *heap = NULL;
+    struct iov_iter it;
+    if (flags)
+        return -EINVAL;
+    long ret = iov_import(&it, vec, count, fast, &heap);
+    if (ret >= 0 && pidfd != PIDFD_SELF_THREAD && pidfd != PIDFD_SELF_THREAD_GROUP)
+        ret = -EBADF;
+    if (ret > 0)
+        ret = advise_segments(current->mm, &it, advice);
+    kfree(heap);
+    return ret;
 }

@@ -258,6 +258,8 @@ void mm_rss_restore(struct mm *mm, u64 pages);
 
 int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dead)
     REQUIRES(&mm->lock);
+/* Whether something in [start, end) is sealed against being unmapped or changed. */
+bool vma_any_sealed(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock);
 /* Where a mapping of `size` may go by the address policy, 0 for nowhere. */
 uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
     REQUIRES(&mm->lock);

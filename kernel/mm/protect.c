@@ -7,6 +7,7 @@
  * Everything that can be refused is checked before the first change, but for the host's refusal.
  */
 #include "internal.h"
+#include <kernel/boot.h>
 #include <kernel/loader.h>
 #include <syscalls.gen.h>
 #include <kernel/task.h>
@@ -46,6 +47,8 @@ static int protect_vma(struct mm *mm, struct vma *v, unsigned vm)
     REQUIRES(&mm->lock)
 {
     unsigned flags = (v->flags & ~VM_PROT) | vm;
+    if (v->flags & VM_SEALED)
+        return -EPERM;
     if (flags == v->flags)
         return 0;
     int err = protect_pages(mm, v, vma_prot(flags));
@@ -77,21 +80,29 @@ static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigne
     return err;
 }
 
-/* Offers code to the rewriter while it is still not executable. */
-static void offer_code(struct mm *mm, uintptr_t start, uintptr_t end)
+/*
+ * Private code of the range, piece by piece and without mm->lock: what is not executable yet is offered
+ * to the rewriter; what now is, and is a file's, is brought in and told to the debugger.
+ */
+static void walk_code(struct mm *mm, uintptr_t start, uintptr_t end, bool tell)
 {
     while (start < end) {
         struct file *file = NULL;
         mutex_lock(&mm->lock);
         struct vma *v = mm_find_next(mm, start);
-        bool offer = v && v->start < end && !(v->flags & (VM_EXEC | VM_SHARED | VM_SPECIAL));
+        bool found = v && v->start < end && !(v->flags & (VM_SHARED | VM_SPECIAL)) &&
+                     ((v->flags & VM_EXEC) != 0) == tell;
         uintptr_t from = v ? max(start, v->start) : end, to = v ? min(end, v->end) : end;
-        u64 offset = offer ? vma_pgoff(v, from) << PAGE_SHIFT : 0;
-        if (offer && !vma_anonymous(v))
+        u64 offset = found ? vma_pgoff(v, from) << PAGE_SHIFT : 0;
+        if (found && !vma_anonymous(v))
             file = file_get(v->file);
         mutex_unlock(&mm->lock);
-        if (offer)
+        if (found && !tell) {
             rewrite_mapping(mm, from, to - from, file, file ? offset : 0);
+        } else if (file) {
+            (void)mm_populate(mm, from, to, VM_READ);
+            loader_debug_map(file, from, offset);
+        }
         if (file)
             file_put(file);
         start = to;
@@ -108,11 +119,13 @@ static int protect_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned
     if (err)
         return err;
     if (exec)
-        offer_code(mm, start, end);
+        walk_code(mm, start, end, false);
     mutex_lock(&mm->lock);
     err = protect_locked(mm, start, end, vm, &dead);
     mutex_unlock(&mm->lock);
     vma_free_list(&dead);
+    if (!err && exec && manifest_flag(MANIFEST_DEBUG))
+        walk_code(mm, start, end, true);
     return err;
 }
 

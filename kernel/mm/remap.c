@@ -204,17 +204,20 @@ static long remap_fixed(struct mm *mm, struct remap *r) REQUIRES(&mm->lock)
 static long remap_locked(struct mm *mm, struct remap *r) REQUIRES(&mm->lock)
 {
     size_t old_size = r->old_end - r->old;
+    struct vma *v = mm_find(mm, r->old);
+    if (!v)
+        return -EFAULT;
+    if (v->flags & VM_SEALED)
+        return -EPERM;
     if (r->flags & MREMAP_FIXED)
         return remap_fixed(mm, r);
     if (old_size >= r->new_size && old_size && !(r->flags & MREMAP_DONTUNMAP)) {
-        if (!mm_find(mm, r->old))
-            return -EFAULT;
         int err = old_size == r->new_size
                       ? 0
                       : unmap_locked(mm, r->old + r->new_size, r->old_end, r->dead);
         return err ? err : (long)r->old;
     }
-    struct vma *v = find_old(mm, r, (r->new_size - old_size) >> PAGE_SHIFT);
+    v = find_old(mm, r, (r->new_size - old_size) >> PAGE_SHIFT);
     if (IS_ERR(v))
         return PTR_ERR(v);
     if (grow_in_place(mm, v, r)) {

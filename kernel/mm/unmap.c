@@ -26,6 +26,8 @@ static void remove_vma(struct mm *mm, struct vma *v, struct list *dead) REQUIRES
 {
     if (v->flags & VM_EXEC)
         rewrite_unmap(mm, v->start, v->end - v->start);
+    if ((v->flags & (VM_EXEC | VM_SHARED)) == VM_EXEC && v->file)
+        target_debug_map(NULL, v->start - (vma_pgoff(v, v->start) << PAGE_SHIFT));
     range_drop(mm, v, v->start, v->end);
     vma_unlink(mm, v);
     list_add(dead, &v->dead_link);
@@ -54,6 +56,8 @@ int unmap_locked(struct mm *mm, uintptr_t start, uintptr_t end, struct list *dea
 {
     struct vma *v = mm_find_next(mm, start), *next;
     assert_held(&mm->lock);
+    if (vma_any_sealed(mm, start, end))
+        return -EPERM;
     if (!v || v->start >= end || unmap_edge(mm, start, end))
         return 0;
     if (v->start < start && v->end > end && mm->vma_count >= MAX_MAP_COUNT)

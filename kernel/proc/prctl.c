@@ -4,6 +4,7 @@
  * without it: seccomp (nothing to filter against), PR_SET_MM, speculation control, and so on.
  */
 #include <kernel/arch.h>
+#include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
@@ -148,6 +149,10 @@ long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long
         return PR_TIMING_STATISTICAL;
     case PR_SET_TIMING:
         return arg2 == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
+    case PR_SET_VMA:
+        if (arg2 != PR_SET_VMA_ANON_NAME)
+            return -EINVAL;
+        return mm_set_anon_name(t->mm, arg3, arg4, (const char __user *)arg5);
     case PR_GET_TID_ADDRESS:
         return put_user(t->clear_child_tid, (void *__user *)arg2);
     }

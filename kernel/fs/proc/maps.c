@@ -94,7 +94,7 @@ static void show_flags(struct seq *s, const struct vma *v)
     } names[] = {
         {VM_READ, "rd "},       {VM_WRITE, "wr "},    {VM_EXEC, "ex "},      {VM_SHARED, "sh "},
         {VM_MAYWRITE, "mw "},   {VM_GROWSDOWN, "gd "}, {VM_LOCKED, "lo "},   {VM_DONTFORK, "dc "},
-        {VM_NORESERVE, "nr "},  {VM_WIPEONFORK, "wf "}, {VM_DONTDUMP, "dd "},
+        {VM_NORESERVE, "nr "},  {VM_WIPEONFORK, "wf "}, {VM_DONTDUMP, "dd "}, {VM_SEALED, "sl "},
     };
 
     seq_puts(s, "VmFlags: ");

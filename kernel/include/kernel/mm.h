@@ -35,6 +35,7 @@
 #define VM_ZERO      0x8000u  /* set by a file's mmap op: behaves as anonymous memory (/dev/zero) */
 #define VM_NOEXEC    0x10000u /* may never become executable (noexec mount) */
 #define VM_LOCKONFAULT 0x20000u
+#define VM_SEALED    0x40000u /* mseal(2) */
 #define VM_SPECIAL   (VM_VDSO | VM_TRAMPOLINE)
 
 struct shared_object;
@@ -138,6 +139,12 @@ int mm_peek(struct mm *mm, uintptr_t addr, void *buf, size_t size);
  * Takes mm->lock; must not be held.
  */
 int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code);
+
+/*
+ * prctl(2), PR_SET_VMA_ANON_NAME: anonymous memory in the range is shown as [anon:NAME]; `name` NULL: no more.
+ * -EINVAL, -EFAULT, -ENOMEM (a hole; the rest is done), -EBADF (a file), -EAGAIN (no memory).
+ */
+long mm_set_anon_name(struct mm *mm, uintptr_t addr, size_t size, const char __user *name);
 
 /* The VMA containing addr, or NULL. mm->lock held. */
 struct vma *mm_find(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);

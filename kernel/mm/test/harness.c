@@ -313,6 +313,20 @@ int copy_to_user(void __user *dst, const void *src, size_t size)
     return 0;
 }
 
+ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
+{
+    size_t n = strnlen((const char *)src, size);
+    memcpy(dst, src, min(n + 1, size));
+    return n < size ? (ssize_t)n : -ENAMETOOLONG;
+}
+
+ssize_t iov_import(struct iov_iter *it, const struct iovec __user *uvec, unsigned long segs,
+                   struct iovec fast[IOV_FAST], struct iovec **heap)
+{
+    (void)it, (void)uvec, (void)segs, (void)fast, (void)heap;
+    return -EFAULT;
+}
+
 struct file *fd_get(int fd)
 {
     (void)fd;
