@@ -319,6 +319,7 @@ static void flush_old(struct exec *x, struct mm *mm)
     struct mm *old = t->mm;
 
     publish(x);
+    futex_exit(t);
     signal_exec(t);
     files_close_on_exec(t->files);
     t->clear_child_tid = NULL;
@@ -331,6 +332,7 @@ static void flush_old(struct exec *x, struct mm *mm)
     spin_unlock(&t->group->lock);
     if (old)
         mm_put(old);
+    task_vfork_done(t);
     arch_xreset();
     arch_set_fs_base(0);
     t->fs_base = 0;
@@ -378,6 +380,8 @@ static int exec_checked(struct exec *x, struct regs *regs)
     if (!mm)
         return -ENOMEM;
     err = task_become_only();
+    if (!err)
+        err = task_unshare_exec();
     if (err) {
         mm_put(mm);
         return err;

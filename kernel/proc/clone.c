@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clone(2), clone3(2): new threads. Sources: the man pages, and Linux's order of checks.
+ * clone(2), clone3(2), fork(2), vfork(2): new threads and processes. Sources: the man pages, and Linux's order
+ * of checks.
  *
  * Everything that can fail is done before the new task is published; from then on it exists. It starts with
  * a copy of its creator's registers and vector state.
@@ -44,7 +45,7 @@ static int check_flags(u64 flags)
         return -EINVAL;
     if (flags & (CLONE_PIDFD | CLONE_INTO_CGROUP))
         return -EINVAL;
-    return flags & CLONE_THREAD ? 0 : -ENOSYS;
+    return 0;
 }
 
 /* ---- Making the task ----------------------------------------------------------------------------------- */
@@ -147,8 +148,6 @@ static int task_fill(struct task *t, const struct clone_request *rq)
     int err;
 
     copy_plain(t, rq);
-    t->mm = current->mm;
-    ref_get(&t->mm->ref);
     err = share_files(t, rq->flags);
     if (!err)
         err = share_sighand(t, rq->flags);
@@ -165,17 +164,29 @@ static int check_limit(void)
     return -EAGAIN;
 }
 
-/* A task with its own number and all it needs, or ERR_PTR. */
-static struct task *thread_create(const struct clone_request *rq)
+static struct group *choose_group(const struct clone_request *rq, pid_t tid)
 {
     struct group *g = current->group;
+
+    if (!(rq->flags & CLONE_THREAD))
+        return group_create_child(tid, rq->exit_signal);
+    ref_get(&g->ref);
+    return g;
+}
+
+/* A task with its own number and all it needs but memory, or ERR_PTR. */
+static struct task *create(const struct clone_request *rq)
+{
+    struct group *g;
     struct task *t;
     pid_t tid = pid_alloc();
     int err;
 
     if (tid < 0)
         return ERR_PTR(tid);
-    ref_get(&g->ref);
+    g = choose_group(rq, tid);
+    if (!g)
+        return ERR_PTR(-ENOMEM);
     t = task_create(g, tid);
     if (!t) {
         group_put(g);
@@ -191,35 +202,111 @@ static struct task *thread_create(const struct clone_request *rq)
 
 /* ---- The call ------------------------------------------------------------------------------------------- */
 
+static int check_request(const struct clone_request *rq)
+{
+    int err = check_flags(rq->flags);
+
+    if (!err && rq->exit_signal > NSIG_K)
+        err = -EINVAL;
+    if (!err && (rq->flags & CLONE_SETTLS) && !user_range_ok((void __user *)rq->tls, 0))
+        err = -EPERM;
+    if (!err)
+        err = check_limit();
+    if (!err && signal_pending())
+        err = -ERESTARTNOINTR;
+    return err;
+}
+
+/* The creator's memory, or a copy of it that the new process shall see. */
+static int give_memory(struct task *t, u64 flags)
+{
+    struct mm *mm = current->mm;
+
+    if (flags & CLONE_VM)
+        ref_get(&mm->ref);
+    else
+        mm = mm_fork(mm);
+    if (IS_ERR(mm))
+        return (int)PTR_ERR(mm);
+    t->mm = mm;
+    return 0;
+}
+
+/* From here on the new task exists. */
+static void publish(struct task *t, const struct clone_request *rq)
+{
+    struct group *self = current->group, *parent = self;
+
+    task_publish(t);
+    if (rq->flags & CLONE_THREAD)
+        return;
+    if (rq->flags & CLONE_PARENT) {
+        t->group->exit_signal = self->exit_signal;
+        parent = self->parent ? self->parent : self;
+    }
+    ref_get(&t->group->ref); /* the table's */
+    group_add_child(parent, t->group);
+}
+
+/* vfork(2): sleeps until the child has other memory. A deadly signal ends the wait, not the child. */
+static void wait_vfork(struct group *child)
+{
+    int ret;
+
+    while (!READ_ONCE(child->vfork_done) && !task_must_end())
+        wait_event(ret, &child->exit_wait, READ_ONCE(child->vfork_done) || task_must_end(),
+                   DEADLINE_NONE, false);
+}
+
+static long run(struct task *t, struct target_thread *thread, const struct clone_request *rq)
+{
+    struct group *child = t->group;
+    pid_t tid = t->tid;
+
+    if ((rq->flags & CLONE_PARENT_SETTID) && rq->parent_tid)
+        (void)put_user(tid, rq->parent_tid);
+    ref_get(&child->ref);
+    publish(t, rq);
+    target_thread_run(thread, t);
+    if (rq->flags & CLONE_VFORK)
+        wait_vfork(child);
+    group_put(child);
+    return tid;
+}
+
 static long do_clone(const struct clone_request *rq)
 {
     struct target_thread *thread;
     struct task *t;
-    pid_t tid;
-    int err = check_flags(rq->flags);
+    int err = check_request(rq);
 
-    if (!err)
-        err = check_limit();
     if (err)
         return err;
-    if (signal_pending())
-        return -ERESTARTNOINTR;
-    if ((rq->flags & CLONE_SETTLS) && !user_range_ok((void __user *)rq->tls, 0))
-        return -EPERM;
-    t = thread_create(rq);
+    t = create(rq);
     if (IS_ERR(t))
         return PTR_ERR(t);
     thread = target_thread_get();
-    if (!thread) {
-        task_discard(t);
-        return -EAGAIN;
-    }
-    tid = t->tid;
-    if ((rq->flags & CLONE_PARENT_SETTID) && rq->parent_tid)
-        (void)put_user(tid, rq->parent_tid);
-    task_publish(t);
-    target_thread_run(thread, t);
-    return tid;
+    err = thread ? give_memory(t, rq->flags) : -EAGAIN;
+    if (!err)
+        return run(t, thread, rq);
+    if (thread)
+        target_thread_put(thread);
+    task_discard(t);
+    return err;
+}
+
+long sys_fork(void)
+{
+    struct clone_request rq = {.exit_signal = SIGCHLD};
+
+    return do_clone(&rq);
+}
+
+long sys_vfork(void)
+{
+    struct clone_request rq = {.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD};
+
+    return do_clone(&rq);
 }
 
 long sys_clone(unsigned long flags, unsigned long stack, void __user *parent_tid,
@@ -281,6 +368,34 @@ long sys_clone3(void __user *uargs, size_t size)
                                 .parent_tid = (pid_t __user *)args.parent_tid,
                                 .child_tid = (pid_t __user *)args.child_tid};
     return do_clone(&rq);
+}
+
+/* ---- exec(2) ---------------------------------------------------------------------------------------------- */
+
+int task_unshare_exec(void)
+{
+    struct task *t = current;
+    struct files *files = NULL;
+    struct sighand *sighand = NULL;
+
+    if (__atomic_load_n(&t->files->ref.n, __ATOMIC_ACQUIRE) > 1 && !(files = files_copy(t->files)))
+        return -ENOMEM;
+    if (__atomic_load_n(&t->sighand->ref.n, __ATOMIC_ACQUIRE) > 1 &&
+        !(sighand = sighand_copy(t->sighand, false))) {
+        if (files)
+            files_put(files);
+        return -ENOMEM;
+    }
+    spin_lock(&t->group->lock);
+    if (files)
+        swap(t->files, files);
+    if (sighand)
+        swap(t->sighand, sighand);
+    spin_unlock(&t->group->lock);
+    if (files)
+        files_put(files);
+    sighand_put(sighand);
+    return 0;
 }
 
 /* ---- The new task ----------------------------------------------------------------------------------------- */

@@ -54,6 +54,8 @@ static void task_release(struct task *t)
     futex_exit(t);
     spin_lock(&g->lock);
     mm = t->mm;
+    if (mm)
+        g->ended.rss_peak = max(g->ended.rss_peak, READ_ONCE(mm->rss_peak));
     files = t->files;
     fs = t->fs;
     t->mm = NULL;
@@ -64,6 +66,17 @@ static void task_release(struct task *t)
     fs_context_put(fs);
     if (mm)
         mm_put(mm);
+    task_vfork_done(t);
+}
+
+void task_vfork_done(struct task *t)
+{
+    struct group *g = t->group;
+
+    if (READ_ONCE(g->vfork_done))
+        return;
+    __atomic_store_n(&g->vfork_done, true, __ATOMIC_RELEASE);
+    waitqueue_wake(&g->exit_wait, ~0u);
 }
 
 /* The thread is no longer one of the process'. True: it was the last. */
@@ -73,7 +86,7 @@ static bool group_leave(struct task *t)
     bool last, unlisted = t->tid != g->tgid;
 
     spin_lock(&g->lock);
-    g->utime_ns += cputime_task(t);
+    usage_task_ended(t);
     t->dead = true;
     if (unlisted)
         list_del(&t->group_link);
@@ -86,7 +99,7 @@ static bool group_leave(struct task *t)
     return last;
 }
 
-/* The first process: its end is the enclave's. */
+/* The first process: its end is the enclave's, whoever else still runs. */
 static _Noreturn void enclave_end(struct group *g)
 {
     int status = READ_ONCE(g->exit_status);
@@ -104,7 +117,9 @@ static _Noreturn void task_end(struct task *t)
     task_release(t);
     if (group_leave(t)) {
         group_timers_exit(g);
-        enclave_end(g);
+        if (g->tgid == FIRST_PID)
+            enclave_end(g);
+        group_end(g);
     }
     target_thread_end();
 }

@@ -21,6 +21,10 @@ struct group *group_create(pid_t tgid)
     sigpending_init(&g->pending);
     waitqueue_init(&g->signal_wait);
     waitqueue_init(&g->exit_wait);
+    waitqueue_init(&g->child_wait);
+    list_init(&g->children);
+    list_init(&g->sibling);
+    g->exit_signal = SIGCHLD;
     g->tgid = g->pgid = g->sid = tgid;
     g->start_time = time_monotonic();
     g->dumpable = 1;

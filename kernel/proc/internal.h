@@ -9,6 +9,33 @@
 
 /* A process without threads, its own group and session; NULL: no memory. */
 struct group *group_create(pid_t tgid);
+/* A child of the current process with its own number, not yet published; NULL: no memory. */
+struct group *group_create_child(pid_t tgid, int exit_signal);
+/* Publishes it below its parent. */
+void group_add_child(struct group *parent, struct group *g);
+/* The last thread has ended: the parent hears of it, children go to another. Not for the first process. */
+void group_end(struct group *g);
+/* Takes a dead process off its parent's list. g_task_list_lock held. */
+void group_unlink(struct group *g) REQUIRES(&g_task_list_lock);
+/* The dead process that was taken off goes away. */
+void group_reap(struct group *g);
+/* The user of a process, dead or alive. */
+uid_t group_uid(struct group *g);
+
+/* Statuses of wait(2). HAS_STATUS is set inside to tell "ended with 0" from "nothing". */
+#define WAIT_CONTINUED  0xffff
+#define WAIT_HAS_STATUS (1 << 30)
+/* CLD_* and si_status for a status. */
+void wait_status_info(siginfo_t *info, int status);
+
+/* proc/resource.c */
+void usage_add(struct usage *to, const struct usage *u);
+/* Adds a thread that ends to its process' sums. group->lock held. */
+void usage_task_ended(struct task *t);
+void group_usage(struct group *g, struct usage *u);
+void usage_add_children(struct usage *u, struct group *g);
+void usage_export(const struct usage *u, struct rusage *ru);
+
 /* A task that nobody sees yet; consumes the reference on `g`. NULL: no memory. */
 struct task *task_create(struct group *g, pid_t tid);
 /* Puts it in its group's list, which gets a reference: signals and lookups find it from now on. */
@@ -36,8 +63,6 @@ void rlimits_init(struct rlimit64_k *limits);
 /* The task for a pid argument where 0 means the caller; a reference, or NULL. */
 struct task *task_of_pid(pid_t pid);
 
-/* A thread's futexes at its end: robust list and clear_child_tid. */
-void futex_exit(struct task *t);
 /* Wakes at most `count` waiters of a futex word whose bitset meets `bitset`; their number. */
 int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset);
 

@@ -167,6 +167,25 @@ int signal_send_group(struct group *g, int sig, const siginfo_t *info)
     return send(g, NULL, sig, info);
 }
 
+bool signal_child_flags(struct group *g, u64 flag)
+{
+    struct task *t;
+    bool set = false;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        const struct ksigaction *a = &t->sighand->action[SIGCHLD - 1];
+
+        spin_lock(&t->sighand->lock);
+        set = (a->flags & flag) || (flag == SA_NOCLDWAIT && a->handler == (u64)SIG_IGN);
+        spin_unlock(&t->sighand->lock);
+        break;
+    }
+    spin_unlock(&g->lock);
+    return set;
+}
+
 /* ---- Faults ----------------------------------------------------------------------------------------- */
 
 /* Nobody may block or ignore a fault: what does loses its handler. */

@@ -42,7 +42,8 @@ u64 cputime_group(struct group *g)
     sum = g->utime_ns + g->stime_ns;
     list_for_each(t, &g->tasks, group_link)
     {
-        sum += cputime_task(t);
+        if (!t->dead)
+            sum += cputime_task(t);
     }
     spin_unlock(&g->lock);
     return sum;

@@ -81,6 +81,11 @@ struct mm {
 };
 
 struct mm *mm_create(void);
+/*
+ * fork(2)'s copy of `mm`, whose current thread calls: private memory as it is now, shared memory shared.
+ * ERR_PTR(-ENOMEM): nothing changed.
+ */
+struct mm *mm_fork(struct mm *mm);
 void mm_put(struct mm *mm); /* the last reference unmaps everything */
 
 /* Boot: page state over the dynamic range; MemorySize from the manifest in bytes. */

@@ -82,6 +82,9 @@ bool signal_pending(void);
  */
 void signal_deliver(struct regs *regs);
 
+/* Whether the process ignores SIGCHLD or asked, by SA_NOCLDSTOP or SA_NOCLDWAIT, not to hear of its children so. */
+bool signal_child_flags(struct group *g, u64 flag);
+
 /* The current thread ends: signals of the process that it was to take go to another. */
 void signal_task_exit(struct task *t);
 

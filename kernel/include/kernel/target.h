@@ -217,7 +217,8 @@ void target_stats(const char *json, size_t size);
 
 /*
  * Debug enclaves only: part of a file was mapped for execution, so that a debugger can load its
- * symbols. `base` is where the file's first byte would be. Does nothing in others.
+ * symbols, or (`path` NULL) is about to be unmapped, while its pages are still there, so that it takes
+ * its breakpoints out of them. `base` is where the file's first byte would be. Does nothing in others.
  */
 void target_debug_map(const char *path, uintptr_t base);
 

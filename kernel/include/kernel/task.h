@@ -48,12 +48,30 @@ struct cred {
     gid_t *groups; /* owned */
 };
 
+/* What getrusage(2) sums up. Times are in ns, sizes in pages. */
+struct usage {
+    u64 utime_ns, stime_ns, minflt, majflt, nvcsw, nivcsw;
+    u64 rss_peak;
+};
+
 /* A process: what all threads of a thread group share. */
 struct group {
     ref_t ref;
     spinlock_t lock;
     struct list link;                         /* all groups; guarded by g_task_list_lock */
-    pid_t tgid, pgid, sid, ppid;
+    pid_t tgid, pgid, sid;
+
+    /* The tree of processes; guarded by g_task_list_lock. A parent outlives its children or hands them on. */
+    struct group *parent;                     /* NULL: the first process */
+    struct list children, sibling;
+    pid_t ppid;                               /* parent->tgid, for reading without the lock; 0: none */
+    bool zombie;                              /* ended, and not waited for */
+    bool orphaned;                            /* handed on: the parent is not the one that made it */
+    int exit_signal;                          /* what the parent gets at the end; 0: nothing */
+    int state_report;                         /* signal of a stop, or SIGCONT, that nobody waited for; 0: none */
+    struct waitqueue child_wait;              /* woken when a child ends, stops or continues */
+
+    bool vfork_done;                          /* no longer runs in its parent's memory; atomic, exit_wait is woken */
     struct list tasks GUARDED_BY(&lock);      /* task.group_link; the leader stays until the end */
     unsigned live GUARDED_BY(&lock);          /* threads that have not ended */
     struct task *exec_task GUARDED_BY(&lock); /* the thread whose exec(2) ends the others, or NULL */
@@ -64,6 +82,8 @@ struct group {
     u64 start_time;                           /* monotonic ns */
     u64 utime_ns GUARDED_BY(&lock);           /* of ended threads */
     u64 stime_ns GUARDED_BY(&lock);
+    struct usage ended GUARDED_BY(&lock);     /* of ended threads */
+    struct usage children_usage GUARDED_BY(&lock); /* of children that were waited for, and theirs */
     struct group_timers *timers;              /* ITIMER_*, alarm, POSIX timers; owned, time/itimer.c */
     int exit_status GUARDED_BY(&lock);        /* wait(2) form */
     bool exiting GUARDED_BY(&lock);
@@ -213,10 +233,18 @@ struct mm *task_mm(struct task *t);
 struct files *task_files(struct task *t);
 struct fs_context *task_fs(struct task *t);
 
+/* proc/group.c: the process stopped by `sig`, or goes on (SIGCONT): its parent may want to know. */
+void group_tell_state(struct group *g, int sig);
+
 /* proc/exit.c: ends the current process as _exit(2) or by a signal (wait(2) status). */
 _Noreturn void task_exit_group(int wait_status);
 /* Whether the process, or exec(2) by another thread, wants the current thread to end. */
 bool task_must_end(void);
+/* A child of vfork(2) has memory of its own now, or needs none: its parent goes on. */
+void task_vfork_done(struct task *t);
+/* A thread's futexes at its end or exec: robust list and clear_child_tid. (proc/robust.c) */
+void futex_exit(struct task *t);
+
 /* Ends the current thread, which task_must_end(). */
 _Noreturn void task_end_killed(void);
 /*
@@ -225,6 +253,8 @@ _Noreturn void task_end_killed(void);
  */
 int task_become_only(void);
 
+/* exec(2), once the thread is the only one: open files and signal actions of its own. 0 or -ENOMEM. */
+int task_unshare_exec(void);
 /* proc/clone.c: where a thread of the target starts with its task. */
 _Noreturn void task_main(struct task *t);
 

@@ -65,6 +65,12 @@ typedef int clockid_t;
         __typeof__(b) min_b_ = (b);                                                                \
         min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
     })
+#define swap(a, b)                                                                                 \
+    do {                                                                                           \
+        __typeof__(a) swap_a_ = (a);                                                               \
+        (a) = (b);                                                                                 \
+        (b) = swap_a_;                                                                             \
+    } while (0)
 #define max(a, b)                                                                                  \
     ({                                                                                             \
         __typeof__(a) max_a_ = (a);                                                                \

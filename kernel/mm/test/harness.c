@@ -349,6 +349,11 @@ void loader_debug_map(const struct file *file, uintptr_t start, u64 offset)
     (void)file, (void)start, (void)offset;
 }
 
+void target_debug_map(const char *path, uintptr_t base)
+{
+    (void)path, (void)base;
+}
+
 void rewrite_page(struct mm *mm, uintptr_t va, void *page)
 {
     (void)mm;
