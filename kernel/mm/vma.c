@@ -139,6 +139,7 @@ void vma_account(struct mm *mm, unsigned flags, u64 pages, int sign)
 {
     u64 delta = sign > 0 ? pages : -pages;
     mm->total_vm += delta;
+    mm->total_peak = max(mm->total_peak, mm->total_vm);
     if (flags & (VM_STACK | VM_GROWSDOWN))
         mm->stack_vm += delta;
     else if ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE)

@@ -237,6 +237,7 @@ void proc_vm_sum(struct mm *mm, struct proc_vm *vm)
     vm->exec = text;
     vm->lib -= min(text, vm->lib);
     mutex_lock(&mm->lock);
-    vm->peak = max(mm->rss_peak, vm->resident);
+    vm->peak = max(READ_ONCE(mm->rss_peak), vm->resident);
+    vm->total_peak = max(mm->total_peak, vm->total);
     mutex_unlock(&mm->lock);
 }

@@ -24,7 +24,7 @@
 
 /* Sums over an address space, in pages, for status, stat and statm. */
 struct proc_vm {
-    u64 total, data, exec, stack, locked, lib;
+    u64 total, total_peak, data, exec, stack, locked, lib;
     u64 resident, peak, shared, anon;
 };
 void proc_vm_sum(struct mm *mm, struct proc_vm *vm);

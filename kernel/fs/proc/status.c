@@ -83,7 +83,7 @@ static void show_memory(struct seq *s, struct task *t)
         return;
     proc_vm_sum(mm, &vm);
     mm_put(mm);
-    show_kb(s, "VmPeak:", vm.total);
+    show_kb(s, "VmPeak:", vm.total_peak);
     show_kb(s, "VmSize:", vm.total);
     show_kb(s, "VmLck:", vm.locked);
     show_kb(s, "VmPin:", 0);

@@ -71,7 +71,8 @@ struct mm {
     u64 truncate_mark;                   /* guarded by mm/shared.c's lock */
     u64 total_vm GUARDED_BY(&lock), data_vm GUARDED_BY(&lock), exec_vm GUARDED_BY(&lock);
     u64 stack_vm GUARDED_BY(&lock), locked_vm GUARDED_BY(&lock); /* pages, as all of these */
-    u64 rss GUARDED_BY(&lock), rss_peak GUARDED_BY(&lock);
+    u64 total_peak GUARDED_BY(&lock); /* of total_vm */
+    u64 rss, rss_peak;                   /* atomic; peak: the largest that rss ever was */
     uintptr_t brk_start, brk, mmap_base;
     uintptr_t start_code, end_code, start_data, end_data, start_stack;
     uintptr_t arg_start, arg_end, env_start, env_end;
