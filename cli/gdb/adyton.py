@@ -4,9 +4,10 @@ Debugging a program in the simulator, for `adyton gdb`, which starts gdb with th
 `adyton run --debug` as its program.
 
 What the enclave maps for execution is told to the host, which calls debug_map(path, base); a breakpoint
-there loads the symbols of that file from the root directory. The first call is the program's own: then
-the host's symbols are dropped (its main() is not the one you mean), the kernel's and the vDSO's are
-loaded, and the run stops at the program's first instruction.
+there loads the symbols of that file from the root directory. With a null path it is about to be unmapped:
+its symbols go, and gdb takes its breakpoints out while the pages are there. The first call is the
+program's own: then the host's symbols are dropped (its main() is not the one you mean), the kernel's and
+the vDSO's are loaded, and the run stops at the program's first instruction.
 """
 import os
 import struct
@@ -23,7 +24,7 @@ SIGNALS = ("SIGSEGV SIGILL SIGSYS SIGBUS SIGFPE SIGALRM SIGVTALRM SIGPROF SIGUSR
 
 
 class Elf:
-    """Of an ELF file: its type, entry, and the first executable segment."""
+    """Of an ELF file: its entry, and the first executable segment and that one's last byte."""
 
     def __init__(self, path):
         with open(path, "rb") as f:
@@ -32,11 +33,12 @@ class Elf:
             size, count = struct.unpack_from("<HH", header, 54)
             f.seek(phoff)
             table = f.read(size * count)
-        self.offset = self.address = 0
+        self.offset = self.address = self.last = 0
         for i in range(count):
             kind, flags, offset, address = struct.unpack_from("<IIQQ", table, i * size)
             if kind == PT_LOAD and flags & PF_X:
                 self.offset, self.address = offset & -PAGE, address & -PAGE
+                self.last = address + struct.unpack_from("<Q", table, i * size + 32)[0] - 1
                 break
 
     def bias(self, base):
@@ -59,18 +61,30 @@ def beside_adyton(*places):
 
 class State:
     executable = ""
-    loaded = set()
+    loaded = {}  # by base: the file, and an address in its text
     entry = None  # of the program
 
 
-def add_symbols(path, bias):
-    if (path, bias) in State.loaded:
-        return
-    State.loaded.add((path, bias))
+def load_symbols(path, bias):
     try:
         quietly(f'add-symbol-file "{path}" -o {bias & (1 << 64) - 1:#x}')
     except gdb.error as e:
         gdb.write(f"adyton: no symbols of {path}: {e}\n", gdb.STDERR)
+        return False
+    return True
+
+
+def add_symbols(path, base, elf):
+    if State.loaded.get(base, ("",))[0] == path:
+        return
+    drop_symbols(base)
+    if load_symbols(path, elf.bias(base)):
+        State.loaded[base] = path, elf.last + elf.bias(base)
+
+
+def drop_symbols(base):
+    if base in State.loaded:
+        quietly(f"remove-symbol-file -a {State.loaded.pop(base)[1]:#x}")
 
 
 def resolve(inside):
@@ -99,13 +113,13 @@ def mapped(inside, base):
         path = beside_adyton("../kernel/loader/vdso/linux-vdso.so.1",
                              "../libexec/adyton/linux-vdso.so.1")
         if path:
-            add_symbols(path, base)
+            add_symbols(path, base, Elf(path))
         return
     path = resolve(inside)
     if not path:
         return
     elf = Elf(path)
-    add_symbols(path, elf.bias(base))
+    add_symbols(path, base, elf)
     if State.entry is None:
         State.entry = elf.entry + elf.bias(base)
 
@@ -126,8 +140,10 @@ class MapBreakpoint(gdb.Breakpoint):
         path = read_string(pointer) if pointer else ""
         if self.first:
             self.call = path, base
-        else:
+        elif path:
             mapped(path, base)
+        else:
+            drop_symbols(base)
         return self.first
 
 
@@ -168,7 +184,7 @@ def start():
     quietly("symbol-file")  # forgets all: the host's are not wanted
     kernel = beside_adyton("adyton-kernel", "../libexec/adyton/adyton-kernel",
                            "../target/sgx/adyton-kernel")
-    add_symbols(kernel, 0)
+    load_symbols(kernel, 0)
     mapped(*call)
     MapBreakpoint(f"*{where:#x}", False)
     KillBreakpoint()

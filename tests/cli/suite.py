@@ -736,6 +736,23 @@ def gdb_crash(s):
     expect("cannot run /bin/none" in text, text)
 
 
+def gdb_plugin(s):
+    """A library's symbols and breakpoints come and go with it, by dlopen, dlclose and mprotect."""
+    root, program = s.dir / "gdb-plugin-root", s.compile(HERE / "debuggee_plugin.c", "debuggee_plugin", "-g", "-O0")
+    plugin = s.compile(HERE / "plugin.c", "plugin.so", "-g", "-O0", "-shared", "-fPIC")
+    s.cli("collect", "-o", root, program)
+    shutil.copy(plugin, root / "plugin.so")
+    stop = ("continue", "bt 1", "next", "print twice")
+    commands = ("break plugin_work", "break puts", *stop, "continue", "info breakpoints", *stop, "delete", "continue")
+    r = s.ctx.cli("gdb", "--batch", *[w for c in commands for w in ("--ex", c)], root, program, "/plugin.so",
+                  timeout=120)
+    ordered(r.text() + r.errors(), r"\(plugin_work\) pending", r"plugin_work \(n=20\) at .*plugin\.c",
+            r"\$1 = 40", r"puts", r"<PENDING> +plugin_work", r"plugin_work \(n=30\) at .*plugin\.c", r"\$2 = 60",
+            r"exited normally")
+    for line in ("opened 41", "changed 0", "mapped 61"):
+        expect(line in r.text(), f"'{line}' is not in:\n{r.text()}")
+
+
 # ---- Everything ------------------------------------------------------------------------------------------------
 
 CASES = [
@@ -745,7 +762,7 @@ CASES = [
     archives_round_trip, archives_refuse, archives_hostile, archives_cut, archives_changed, disk_full,
     broken_programs, wrong_programs, measure, check, collect, collect_search, collect_unprivileged,
     gdb_program, gdb_step,
-    gdb_handler, gdb_kernel, gdb_crash,
+    gdb_handler, gdb_kernel, gdb_crash, gdb_plugin,
 ]
 
 
