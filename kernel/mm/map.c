@@ -234,7 +234,7 @@ static int file_flags(const struct file *f, unsigned *vm_flags)
  */
 static int object_join(struct vma *v)
 {
-    if (!vma_shared_file(v))
+    if (!v->file || !vma_shared_file(v))
         return shared_attach(v);
     struct inode *inode = v->file->inode;
     mutex_lock(&inode->lock);

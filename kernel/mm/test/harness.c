@@ -344,11 +344,6 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
     (void)offset;
 }
 
-void target_debug_map(const char *path, uintptr_t base)
-{
-    (void)path, (void)base;
-}
-
 void loader_debug_map(const struct file *file, uintptr_t start, u64 offset)
 {
     (void)file, (void)start, (void)offset;
