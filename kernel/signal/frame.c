@@ -170,6 +170,7 @@ int frame_build(const struct ksignal *ks, sigset64_t mask, struct regs *regs)
     regs->rsp = p.frame;
     regs->rip = ks->action.handler;
     regs->rflags &= ~(u64)(RFLAGS_DF | RFLAGS_RF | RFLAGS_TF);
+    arch_xreset(); /* a handler starts with the default rounding, exceptions masked, none pending */
     return 0;
 }
 

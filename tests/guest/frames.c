@@ -202,6 +202,35 @@ static void test_mask(void)
     CHECK(sigprocmask(SIG_SETMASK, &set, NULL) == 0);
 }
 
+/* A handler has the default floating-point environment, and what it does to its own is gone afterwards. */
+static void environment(int sig, siginfo_t *info, void *context)
+{
+    uint32_t *fp = (uint32_t *)((ucontext_t *)context)->uc_mcontext.fpregs, mxcsr;
+    uint16_t control, status;
+
+    (void)sig, (void)info;
+    g_count++;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tfnstsw %2" : "=m"(mxcsr), "=m"(control), "=m"(status));
+    CHECK(mxcsr == 0x1f80 && control == 0x37f && status == 0);
+    CHECK(fp[6] == 0x5f80 && (uint16_t)fp[0] == 0x77f);
+    mxcsr = 0x3f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+}
+
+static void test_environment(void)
+{
+    uint32_t mxcsr = 0x5f80, plain = 0x1f80, after;
+    uint16_t control = 0x77f;
+
+    install(SIGUSR1, environment, 0);
+    g_count = 0;
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(control));
+    raise(SIGUSR1);
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(after), "=m"(control));
+    __asm__ volatile("ldmxcsr %0\n\tfninit" : : "m"(plain));
+    CHECK(g_count == 1 && after == 0x5f80 && control == 0x77f);
+}
+
 /* rt_sigreturn with a stack of garbage, or none, is a SIGSEGV, and on the alternate stack it is caught. */
 static void return_from(const void *frame)
 {
@@ -235,6 +264,7 @@ int main(void)
     test_vectors();
     test_nested();
     test_mask();
+    test_environment();
     test_bad_return();
     return guest_done();
 }
