@@ -12,9 +12,10 @@
 #define SHARED_BASE  0x200000000000UL /* everybody's */
 #define SHARED_PAGES 256u
 #define OWN_BASE(n)  (0x210000000000UL + (n) * 0x1000000000UL)
-#define OWN_PAGES    1500u
-#define CHURN_PAGES  1800u
-#define ROUNDS       15000
+#define OWN_PAGES    1850u
+#define CHURN_PAGES  1700u
+#define SPARSE_BASE  0x220000000000UL /* leaves of the page state that come and go */
+#define ROUNDS       8000
 
 static const unsigned g_rw = PROT_READ | PROT_WRITE;
 static const unsigned g_fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
@@ -70,8 +71,8 @@ static void own_drop(struct actor *a, u64 page)
 /* Touches more and gives it up, as free pages or as idle ones. */
 static void own_churn(struct actor *a)
 {
-    uintptr_t start = OWN_BASE(a->number) + (1UL << 32);
-    u64 count = random_of(a) % CHURN_PAGES + 1;
+    uintptr_t start = OWN_BASE(a->number) + (1UL << 32) + random_of(a) % 64 * (16UL << 20);
+    u64 count = CHURN_PAGES - random_of(a) % 100;
     u8 value = 1;
     ASSERT(mm_map(a->mm, start, count * PAGE_SIZE, g_rw, g_fixed, NULL, 0) == (long)start);
     for (u64 i = 0; i < count; i++)
@@ -156,6 +157,18 @@ static void shared_step(struct actor *a)
         shared_look(a, start, count * PAGE_SIZE);
 }
 
+/* A page that is released when it is unmapped, and its leaf with it unless a neighbour is there. */
+static void sparse_step(struct actor *a)
+{
+    uintptr_t start = SPARSE_BASE + random_of(a) % 3 * (16UL << 20) + a->number * 4 * PAGE_SIZE;
+    u8 seen = 1;
+    ASSERT(mm_map(a->mm, start, PAGE_SIZE, PROT_READ | PROT_EXEC, g_fixed, NULL, 0) == (long)start);
+    ASSERT(ps_get(start) == 0);
+    ASSERT(host_touch(start, 0, &seen) == 0 && seen == 0);
+    ASSERT(ps_get(start) == (PS_PRESENT | TARGET_READ | TARGET_EXEC));
+    ASSERT(mm_unmap(a->mm, start, PAGE_SIZE) == 0);
+}
+
 /* ---- Kernel memory -------------------------------------------------------------------------- */
 
 static void kernel_step(struct actor *a)
@@ -186,6 +199,7 @@ static void actor_main(unsigned number)
     for (int i = 0; i < ROUNDS; i++) {
         own_step(a);
         shared_step(a);
+        sparse_step(a);
         kernel_step(a);
     }
     for (u64 page = 0; page < OWN_PAGES; page++)
