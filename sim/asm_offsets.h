@@ -34,6 +34,7 @@
 #define T_PKRU_ENCL 204
 #define T_PKEYS     208
 #define T_SET_PKRU  212
+#define T_ENCL_GS   216
 
 /* The block of a thread: struct, leaf stack, alternate signal stack. */
 #define SIM_THREAD_SIZE     0x80000
@@ -42,5 +43,9 @@
 #define T_XSAVE             1024
 
 #define SIM_THREAD_SLOTS_MASK 16383
+
+/* The table of threads inside by their GS base: bits 32 and up of the product, as an index. */
+#define SIM_GS_FACTOR     0x61c88647
+#define SIM_GS_SLOTS_MASK 4095
 
 #endif

@@ -64,6 +64,7 @@ T_IS(pkru_host, T_PKRU_HOST);
 T_IS(pkru_encl, T_PKRU_ENCL);
 T_IS(pkeys, T_PKEYS);
 T_IS(set_pkru, T_SET_PKRU);
+T_IS(encl_gs, T_ENCL_GS);
 T_IS(xsave, T_XSAVE);
 _Static_assert(sizeof(struct sim_thread) <= SIM_LEAF_STACK_TOP / 2, "room for the leaf stack");
 _Static_assert(SIM_THREAD_SLOTS == SIM_THREAD_SLOTS_MASK + 1, "the table entry.S searches");
@@ -76,12 +77,14 @@ _Static_assert(sizeof(struct sim_slot) == 16, "entry.S shifts by 4");
 
 struct sim_slot g_sim_slots[SIM_THREAD_SLOTS];
 struct sim_thread *_Atomic g_sim_only_thread;
+_Atomic(struct sim_thread *) g_sim_gs_slots[SIM_GS_SLOTS_MASK + 1];
 __thread struct sim_thread *sim_self;
 int g_sim_pkey = -1;
 
 static struct {
     pthread_mutex_t lock;
     struct sim_thread *threads; /* all that are started */
+    struct sim_thread *unused;  /* blocks for the next ones; never unmapped */
     unsigned devices;
     bool key_made;
     pthread_key_t key; /* its destructor stops a thread that ends without */
@@ -249,7 +252,7 @@ int sim_thread_arm(struct sim_thread *t)
     return ret;
 }
 
-static struct sim_thread *block_new(void)
+static struct sim_thread *block_map(void)
 {
     uint8_t *raw = mmap(NULL, 2UL * SIM_THREAD_SIZE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -268,9 +271,29 @@ static struct sim_thread *block_new(void)
     return (struct sim_thread *)block;
 }
 
+static struct sim_thread *block_new(void)
+{
+    struct sim_thread *t;
+
+    pthread_mutex_lock(&g_registry.lock);
+    t = g_registry.unused;
+    if (t != NULL) {
+        g_registry.unused = t->next;
+    }
+    pthread_mutex_unlock(&g_registry.lock);
+    if (t == NULL) {
+        return block_map();
+    }
+    memset(t, 0, sizeof(*t));
+    return t;
+}
+
 static void block_free(struct sim_thread *t)
 {
-    munmap(t, SIM_THREAD_SIZE);
+    pthread_mutex_lock(&g_registry.lock);
+    t->next = g_registry.unused;
+    g_registry.unused = t;
+    pthread_mutex_unlock(&g_registry.lock);
 }
 
 static void read_bases(struct sim_thread *t)

@@ -67,6 +67,7 @@ static struct sim_fault accept_tcs(struct sgx_device *dev, uint64_t addr)
         return sim_gp();
     }
     sim_tcs_load(tcs, &page);
+    sim_gs_check(dev, tcs);
     return sim_ok();
 }
 

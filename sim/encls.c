@@ -140,6 +140,21 @@ void sim_tcs_free_all(struct sgx_device *dev)
     }
 }
 
+/* From the second TCS with the same GS base on, and for good, no thread is told by it. Lock held. */
+void sim_gs_check(struct sgx_device *dev, const struct sim_tcs *tcs)
+{
+    for (size_t i = 0; i < SIM_TCS_BUCKETS && !dev->gs_shared; i++) {
+        for (const struct sim_tcs *other = dev->tcs[i]; other != NULL; other = other->next) {
+            if (other != tcs && other->ogs_base == tcs->ogs_base) {
+                dev->gs_shared = true;
+            }
+        }
+    }
+    if (dev->gs_shared) {
+        atomic_store(sim_gs_slot(dev->base + tcs->ogs_base), NULL);
+    }
+}
+
 /* Returns -1 if a field is one that EADD refuses; the fields are taken all the same. Vector-free. */
 int sim_tcs_load(struct sim_tcs *tcs, const struct sgx_tcs *page)
 {
@@ -173,6 +188,7 @@ static int eadd_tcs(struct sgx_device *dev, uint64_t addr, const void *page)
         sim_tcs_free(dev, addr);
         return -EIO;
     }
+    sim_gs_check(dev, tcs);
     tcs->flags &= ~SGX_TCS_DBGOPTIN; /* only a debugger sets it, later */
     return 0;
 }

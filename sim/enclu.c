@@ -101,10 +101,38 @@ void sim_set_result(struct sim_regs *r, int error)
     }
 }
 
+/*
+ * A thread that is alone needs no slot, nor does one with another GS base than its TCS's, or 0. One whose slot
+ * is taken goes without: entry.S then asks the kernel who it is.
+ */
+static void gs_slot_take(struct sim_thread *t)
+{
+    struct sim_thread *empty = NULL;
+
+    if (t->dev->gs_shared || t->gs == 0 || t->gs != t->dev->base + t->tcs->ogs_base ||
+        atomic_load_explicit(&g_sim_only_thread, memory_order_relaxed) != NULL) {
+        return;
+    }
+    atomic_store_explicit(&t->encl_gs, t->gs, memory_order_relaxed);
+    atomic_compare_exchange_strong(sim_gs_slot(t->gs), &empty, t);
+}
+
+static void gs_slot_leave(struct sim_thread *t)
+{
+    uint64_t gs = atomic_load_explicit(&t->encl_gs, memory_order_relaxed);
+    struct sim_thread *mine = t;
+
+    if (gs != 0) {
+        atomic_compare_exchange_strong(sim_gs_slot(gs), &mine, NULL);
+        atomic_store_explicit(&t->encl_gs, 0, memory_order_relaxed);
+    }
+}
+
 static void enter_mode(struct sim_thread *t, struct sim_tcs *tcs)
 {
     t->tcs = tcs;
     t->inside = true;
+    gs_slot_take(t);
     atomic_fetch_add_explicit(&t->dev->inside, 1, memory_order_relaxed);
     t->set_pkru = t->pkru_encl;
 }
@@ -114,6 +142,7 @@ void sim_leave_enclave(struct sim_thread *t)
 {
     struct sim_tcs *tcs = t->tcs;
 
+    gs_slot_leave(t);
     t->inside = false;
     t->tcs = NULL;
     t->fs = t->host_fs;

@@ -179,7 +179,19 @@ sim_stub_spilled:
         mov     g_sim_only_thread(%rip), %rcx
         test    %rcx, %rcx
         jnz     2f
-        mov     $SYS_gettid, %eax
+        rdgsbase %rax
+        test    %rax, %rax
+        jz      1f
+        imul    $SIM_GS_FACTOR, %rax, %r11
+        shr     $32, %r11
+        and     $SIM_GS_SLOTS_MASK, %r11d
+        lea     g_sim_gs_slots(%rip), %rcx
+        mov     (%rcx, %r11, 8), %rcx
+        test    %rcx, %rcx
+        jz      1f
+        cmp     %rax, T_ENCL_GS(%rcx)
+        je      2f
+1:      mov     $SYS_gettid, %eax
         syscall
         mov     %eax, %r11d
         lea     g_sim_slots(%rip), %rcx

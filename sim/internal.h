@@ -127,6 +127,7 @@ struct sgx_device {
     struct sim_segment *segs;
     size_t seg_count, seg_room;
     struct sim_tcs *tcs[SIM_TCS_BUCKETS];
+    bool gs_shared;           /* two TCSes have the same GS base: it tells no thread */
     struct sim_tcs *gone_tcs; /* removed while a thread was on them: they live until close */
     uint64_t stub; /* address of the image's ENCLU, patched by EINIT; 0 if none, or if strict */
     uint64_t epc_limit; /* pages */
@@ -161,6 +162,7 @@ struct sim_thread {
     uint32_t pkru_host, pkru_encl; /* only with protection keys */
     uint32_t pkeys;
     uint32_t set_pkru;
+    _Atomic uint64_t encl_gs; /* inside, with the TCS's own GS base: that base; else 0 */
     struct sgx_device *dev;
     struct sim_tcs *tcs;
     bool inside;
@@ -317,6 +319,17 @@ void sim_signals_remove(void);
 /* device.c */
 extern __thread struct sim_thread *sim_self;
 extern struct sim_thread *_Atomic g_sim_only_thread;
+
+/*
+ * entry.S finds the thread by its GS base here, or by its ID. A thread is in at most one slot, only while
+ * it is inside, and its memory is never given back to the system: so who finds another's may look.
+ */
+extern _Atomic(struct sim_thread *) g_sim_gs_slots[SIM_GS_SLOTS_MASK + 1];
+static inline _Atomic(struct sim_thread *) *sim_gs_slot(uint64_t gs)
+{
+    return &g_sim_gs_slots[(gs * SIM_GS_FACTOR >> 32) & SIM_GS_SLOTS_MASK];
+}
+
 int sim_thread_start(struct sgx_device *dev);
 void sim_thread_stop(struct sgx_device *dev);
 int sim_thread_arm(struct sim_thread *t);
@@ -340,6 +353,7 @@ int sim_eadd(struct sgx_device *dev, uint64_t addr, const struct sgx_secinfo *se
 int sim_tcs_load(struct sim_tcs *tcs, const struct sgx_tcs *page);
 struct sim_tcs *sim_tcs_new(struct sgx_device *dev, uint64_t addr);
 void sim_tcs_free(struct sgx_device *dev, uint64_t addr);
+void sim_gs_check(struct sgx_device *dev, const struct sim_tcs *tcs); /* a TCS that is new */
 void sim_tcs_free_all(struct sgx_device *dev); /* nobody is inside any more */
 
 /* mapping.c: ops->mmap and friends; page contents before a mapping exists. */

@@ -94,19 +94,31 @@ static void map_blocks(void)
                                         TEST_TCS(WORKERS + 1), PROT_READ | PROT_WRITE), 0);
 }
 
-static void make_tcs(unsigned long slot)
+static void write_tcs(unsigned long slot, uint64_t gs_offset)
 {
     uint64_t tcs = tcs_address(slot);
 
-    assert_int_equal(test_accept(&g_e, tcs, ACCEPT_NEW), 0);
     test_write8(&g_e, tcs + offsetof(struct sgx_tcs, ossa), TEST_SSA(slot));
     test_write8(&g_e, tcs + offsetof(struct sgx_tcs, cssa), 2UL << 32); /* NSSA */
     test_write8(&g_e, tcs + offsetof(struct sgx_tcs, oentry), TEST_CODE);
     test_write8(&g_e, tcs + offsetof(struct sgx_tcs, ofs_base), TEST_THREAD(slot));
-    test_write8(&g_e, tcs + offsetof(struct sgx_tcs, ogs_base), TEST_THREAD(slot));
+    test_write8(&g_e, tcs + offsetof(struct sgx_tcs, ogs_base), gs_offset);
     test_write8(&g_e, tcs + offsetof(struct sgx_tcs, fs_limit), 0xfff00000fffUL);
+}
+
+static void finish_tcs(unsigned long slot)
+{
+    uint64_t tcs = tcs_address(slot);
+
     assert_int_equal(modify(tcs, SGX_PT_TCS), 0);
     assert_int_equal(test_accept(&g_e, tcs, SGX_SECINFO_MODIFIED | SGX_SECINFO_PT(SGX_PT_TCS)), 0);
+}
+
+static void make_tcs(unsigned long slot)
+{
+    assert_int_equal(test_accept(&g_e, tcs_address(slot), ACCEPT_NEW), 0);
+    write_tcs(slot, TEST_THREAD(slot));
+    finish_tcs(slot);
 }
 
 static void unmake_tcs(unsigned long slot)
@@ -545,6 +557,40 @@ static void test_race_for_tcs(void **state)
     check_balance();
 }
 
+/*
+ * Two TCSes with the same GS base: it tells the threads on them no more from each other, even those that
+ * came in before the second TCS was made.
+ */
+static void test_same_gs(void **state)
+{
+    static struct racer racers[2];
+    struct worker *w = &g_workers[0];
+    uint64_t tcs = tcs_address(FIRST + 1);
+
+    (void)state;
+    prepare();
+    memset(racers, 0, sizeof(racers));
+    racers[0].w.e = g_e;
+    racers[0].w.slot = FIRST + 2;
+    start_spinner(w);
+    unmake_tcs(FIRST + 1);
+    assert_int_equal(test_accept(&g_e, tcs, ACCEPT_NEW), 0);
+    write_tcs(FIRST + 1, TEST_THREAD(w->slot));
+    finish_tcs(FIRST + 1);
+    racers[1].w.e = g_e;
+    racers[1].w.slot = FIRST + 1;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&racers[i].w.thread, NULL, racer_run, &racers[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(racers[i].w.thread, NULL);
+        assert_int_equal(racers[i].w.line, 0);
+        assert_int_equal(racers[i].in, 20000);
+    }
+    stop_spinner(w);
+    check_balance();
+}
+
 /* A TCS trimmed and removed under the thread that uses it: it gets out, and never in again. */
 static void test_remove_busy_tcs(void **state)
 {
@@ -622,6 +668,7 @@ int main(void)
         BOTH(test_starts_and_stops),
         BOTH(test_same_tcs),
         BOTH(test_race_for_tcs),
+        BOTH(test_same_gs),
         BOTH(test_remove_busy_tcs),
         BOTH(test_sent_sync_signals),
     };
