@@ -37,13 +37,14 @@ struct extraction {
     int devices;
 };
 
-/* libarchive's words, and the system's if it has some. Valid until the next call. */
+/* libarchive's words if it has some, and the system's. Valid until the next call. */
 static const char *reason(struct archive *a)
 {
     static char text[512];
+    const char *words = archive_error_string(a);
     int err = archive_errno(a);
 
-    (void)snprintf(text, sizeof(text), "%s%s%s", archive_error_string(a), err > 0 ? ": " : "",
+    (void)snprintf(text, sizeof(text), "%s%s%s", words ? words : "damaged", err > 0 ? ": " : "",
                    err > 0 ? strerror(err) : "");
     return text;
 }

@@ -15,15 +15,19 @@
 #include "../fs/ramfs/ramfs.h"
 #include "internal.h"
 
-/* A directory below the root, made when it is missing. */
+/*
+ * A directory below the root, made when it is missing. -ENOTDIR for anything else there: a link would
+ * lead elsewhere.
+ */
 static int ensure_dir(struct superblock *sb, const char *name, mode_t mode)
 {
     struct inode *root = sb->root, *dir;
     size_t size = strlen(name);
+    const struct ramfs_entry *there = ramfs_find(root, name, size);
     int err;
 
-    if (ramfs_find(root, name, size))
-        return 0;
+    if (there)
+        return S_ISDIR(there->inode->mode) ? 0 : -ENOTDIR;
     dir = ramfs_inode_create(sb, S_IFDIR | mode, 0, NULL);
     if (!dir)
         return -ENOMEM;
@@ -48,6 +52,8 @@ static int mount_boot(struct superblock *sb)
     for (size_t i = 0; i < ARRAY_COUNT(g_boot_mounts); i++) {
         int err = ensure_dir(sb, g_boot_mounts[i].dir, g_boot_mounts[i].mode);
 
+        if (err == -ENOTDIR && !g_boot_mounts[i].path)
+            continue; /* /tmp may be anything */
         if (!err && g_boot_mounts[i].path)
             err = vfs_mount(g_boot_mounts[i].type, g_boot_mounts[i].type, g_boot_mounts[i].path,
                             g_boot_mounts[i].flags, NULL);

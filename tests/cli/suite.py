@@ -400,6 +400,16 @@ def entry(name, mode=0o100644, data=b"", ino=1, links=1, size=None):
     return head + data + b"\0" * (-len(data) % 4)
 
 
+def archives_mount_points(s):
+    """The kernel's own file systems are mounted on directories, not where a link of the archive leads."""
+    tiny = small_archive(s).read_bytes()
+    path = s.dir / "mounts.cpio"
+    for mode, data in ((0o120777, b"/bin"), (0o100644, b"x")):
+        path.write_bytes(entry("bin", 0o40755) + entry("bin/tiny", 0o100755, tiny, ino=2) +
+                         entry("proc", mode, data, ino=3) + entry("TRAILER!!!", 0))
+        s.refused("run", "--target", "sim", path, "/bin/tiny", says="cannot mount /proc: Not a directory")
+
+
 def archives_hostile(s):
     trailer = entry("TRAILER!!!", 0)
     victim = s.dir / "victim"
@@ -410,12 +420,14 @@ def archives_hostile(s):
         "symlink": entry("l", 0o120777, b"..") + entry("l/victim", data=b"x"),
         "absolute symlink": entry("l", 0o120777, str(s.dir).encode()) + entry("l/victim", data=b"x"),
         "huge": entry("big", size=0xffffffff),
+        "huge name": b"070701" + b"%08x" % 1 * 11 + b"ffffffff" + b"0" * 8,
     }
     for name, data in cases.items():
         path, out = s.dir / "hostile.cpio", s.dir / "hostile-out"
         path.write_bytes(data + trailer)
-        s.refused("excpio", path, out, says="hostile.cpio", lines=2)
+        r = s.refused("excpio", path, out, says="hostile.cpio", lines=2)
         expect(not victim.exists(), f"{name}: wrote outside")
+        expect(b"(null)" not in r.err, f"{name}: {r.errors()!r}")
         shutil.rmtree(out, ignore_errors=True)
     path.write_bytes(entry("dev", 0o60600) + entry("f", data=b"x") + trailer)
     r = s.cli("excpio", path, out)
@@ -759,7 +771,8 @@ CASES = [
     run_options, run_status, run_cwd, run_note, run_stats_strace, run_stdin, run_missing_features,
     run_unlimited_stack, run_limited_space, run_memory, usage, help_texts, man_page, completion,
     config_good, config_bad,
-    archives_round_trip, archives_refuse, archives_hostile, archives_cut, archives_changed, disk_full,
+    archives_round_trip, archives_refuse, archives_hostile, archives_mount_points, archives_cut,
+    archives_changed, disk_full,
     broken_programs, wrong_programs, measure, check, collect, collect_search, collect_unprivileged,
     gdb_program, gdb_step,
     gdb_handler, gdb_kernel, gdb_crash, gdb_plugin,
