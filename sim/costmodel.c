@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cycles that the counted operations would cost on hardware: an estimate for comparing designs, not a
- * prediction of one machine. An interrupted thread's AEX and ERESUME are counted where they happen.
+ * Cycles that the counted operations would cost on hardware: an estimate for comparing designs, not
+ * a prediction of one machine. An interrupted thread's AEX and ERESUME are counted where they happen.
  *
- * Nothing here was measured by this project. Where a figure is from, by the letter behind it, and how far
- * that goes:
- *   H  Weisse, Bertacco, Austin, "Regaining Lost Cycles with HotCalls" (ISCA 2017). Its abstract: calls
- *      through the SDK cost 8,200 to 17,000 cycles more, a system call 150. Such a call is an
+ * Nothing here was measured by this project. Where a figure is from, by the letter behind it, and
+ * how far that goes:
+ *   H  Weisse, Bertacco, Austin, "Regaining Lost Cycles with HotCalls" (ISCA 2017). Its abstract:
+ *      calls through the SDK cost 8,200 to 17,000 cycles more, a system call 150. Such a call is an
  *      EEXIT and an EENTER and the SDK's own work. CPUs of that time, before the microcode of 2018,
  *      since when both instructions also clear buffers and cost more.
- *   E  Orenbach et al., "Eleos" (EuroSys 2017): EEXIT 3,300 and EENTER 3,800 cycles. The
- *      paper's text was not at hand to check this against.
- *   P  Li, Xia, Chen, "Confidential Serverless Made Efficient with Plug-In Enclaves" (ISCA 2021), the
- *      latencies of SGX's instructions, rounded. Not checked against the text either.
+ *   E  Orenbach et al., "Eleos" (EuroSys 2017): EEXIT 3,300 and EENTER 3,800 cycles. The paper's
+ *      text was not at hand to check this against.
+ *   P  Li, Xia, Chen, "Confidential Serverless Made Efficient with Plug-In Enclaves" (ISCA 2021),
+ *      the latencies of SGX's instructions, rounded. Not checked against the text either.
  *   A  An assumption: no published figure is known to us. Its range is a guess as well.
  * A transition pair, 10,000 here, lies between E's 7,100 before 2018 and H's upper end. Behind each
  * figure stands the range in which a machine may well be; a choice between designs that turns over
- * within it is not made by this model. Counts do not depend on any of this, and are reported beside it.
+ * within it is not made by this model. Counts depend on none of this, and are reported beside it.
  */
 #include "sim.h"
 

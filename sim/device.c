@@ -222,8 +222,8 @@ static int user_dispatch(int on, uint64_t allowed_from, uint64_t allowed_size)
 }
 
 /*
- * Where system calls are allowed ends at the vDSO: SYSENTER shows itself by an address there (Linux does
- * not know where it was executed), and the vDSO's own few calls are made for it (signal.c).
+ * Where system calls are allowed ends at the vDSO: SYSENTER shows itself by an address there (Linux
+ * does not know where it was executed), and the vDSO's own few calls are made for it (signal.c).
  */
 static uint64_t dispatch_limit(void)
 {

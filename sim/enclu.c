@@ -102,8 +102,8 @@ void sim_set_result(struct sim_regs *r, int error)
 }
 
 /*
- * A thread that is alone needs no slot, nor does one with another GS base than its TCS's, or 0. One whose slot
- * is taken goes without: entry.S then asks the kernel who it is.
+ * A thread that is alone needs no slot; one with another GS base than its TCS's, or 0, gets none, and
+ * one whose slot is taken goes without: entry.S then asks the kernel who it is.
  */
 static void gs_slot_take(struct sim_thread *t)
 {

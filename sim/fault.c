@@ -8,11 +8,11 @@
  * SYSCALL ...), "INT3 consideration" (fault class; #UD after an opt-out entry, and every entry is one
  * here), "RFLAGS.TF treatment" (an opt-out enclave cannot set it).
  *
- * Weaker than hardware, because the instruction does not trap here: LAR, VERR, VERW, VMCALL in a virtual
- * machine, far transfers and IRET to the same code segment, loads of segment registers; SGDT, SIDT,
- * SLDT, STR and SMSW are emulated by the host kernel. After SYSCALL, RCX and R11 are lost (user dispatch
- * does not keep them). SYSENTER makes no system call, but where it stood is lost: #UD with RIP 0. A far
- * transfer to 32-bit code is the same, at that code's next exception or interrupt.
+ * Weaker than hardware, because the instruction does not trap here: LAR, VERR, VERW, VMCALL in a
+ * virtual machine, far transfers and IRET to the same code segment, loads of segment registers; SGDT,
+ * SIDT, SLDT, STR and SMSW are emulated by the host kernel. After SYSCALL, RCX and R11 are lost (user
+ * dispatch does not keep them). SYSENTER makes no system call, but where it stood is lost: #UD with
+ * RIP 0. A far transfer to 32-bit code is the same, at that code's next exception or interrupt.
  */
 #include "internal.h"
 

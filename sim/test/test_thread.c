@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include "internal.h"
 
 #define WORKERS    8
 #define FIRST      16UL /* TEST_TCS(FIRST) is TEST_DYNAMIC: thread blocks made at run time */
@@ -442,6 +443,7 @@ static void test_starts_and_stops(void **state)
     /* Five entries each: none of a thread's counts is lost. */
     assert_int_equal(test_counters(&g_e).eenter - before, STARTS * 5);
     check_balance();
+    assert_ptr_equal(atomic_load(&g_sim_only_thread), sim_self); /* nobody else is left */
     assert_int_equal(test_call(&g_e, r_nop, 0, 0), 0x1234);
 }
 
