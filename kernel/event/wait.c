@@ -13,6 +13,7 @@
  * Locking: wq->lock guards wq->waiters. Waker functions run under it, so a waiter (and its task)
  * stays alive until waiter_remove() has taken the same lock.
  */
+#include <kernel/mm.h>
 #include <kernel/poll.h>
 #include <kernel/signal.h>
 #include <kernel/syscall.h>
@@ -166,6 +167,7 @@ static void park(struct task *t, u64 deadline)
         __atomic_store_n(&t->woken, 1, __ATOMIC_RELAXED); /* the caller looks at all of them */
     }
     t->nvcsw++;
+    mm_leave();
     cputime_block_begin();
     target_park(fds, count, min(min(deadline, strace_block()), ktimer_next()));
     cputime_block_end();

@@ -327,7 +327,10 @@ static void flush_old(struct exec *x, struct mm *mm)
     t->robust_list_size = 0;
     t->keep_caps = false;
     t->restart.fn = NULL;
+    mm_leave();
     spin_lock(&t->group->lock);
+    if (old)
+        t->group->ended.rss_peak = max(t->group->ended.rss_peak, READ_ONCE(old->rss_peak));
     t->mm = mm;
     spin_unlock(&t->group->lock);
     if (old)

@@ -7,6 +7,9 @@
  *   program (ET_DYN), heap .... from DYN_BASE up
  *   mappings, interpreter ..... from mm->mmap_base down
  *   stack ..................... from below USER_END down
+ *
+ * That is the first process' layout. Each later one has 4 GiB of its own for all of it (its home), so that
+ * processes do not overlap but for programs linked at fixed addresses.
  */
 #include "exec.h"
 
@@ -32,6 +35,18 @@
 #define STACK_GUARD_SIZE   (1UL << 20)
 #define STACK_EXTRA_SIZE   (128UL << 10) /* mapped at once below the arguments */
 
+/* Where things go in a home; what remains is for mappings and the heap. */
+#define HOME_SIZE         (1UL << 32)
+#define HOME_BIAS_PAGES   (1UL << 16)
+#define HOME_STACK_PAGES  (1UL << 12)
+#define HOME_MMAP_PAGES   (1UL << 14)
+#define HOME_STACK_MAX    (1UL << 30)
+
+struct layout {
+    u64 dyn_base, stack_top, mmap_base;
+    u64 brk; /* 0: behind the program */
+};
+
 static u64 random_pages(const struct program *p, u64 limit)
 {
     return p->randomize ? (random_u64() % limit) << PAGE_SHIFT : 0;
@@ -50,15 +65,49 @@ static u64 choose_mmap_base(const struct program *p)
     return page_down(USER_END - gap - random_pages(p, MMAP_RANDOM_PAGES));
 }
 
-static u64 choose_program_bias(const struct program *p)
+static struct layout wide_layout(const struct program *p)
+{
+    return (struct layout){.dyn_base = DYN_BASE + random_pages(p, MMAP_RANDOM_PAGES),
+                           .stack_top = USER_END - PAGE_SIZE - random_pages(p, STACK_RANDOM_PAGES),
+                           .mmap_base = choose_mmap_base(p)};
+}
+
+static struct layout home_layout(const struct program *p, u64 home)
+{
+    u64 gap = min(max(rlimit(RLIMIT_STACK), STACK_GAP_MIN), HOME_STACK_MAX);
+    u64 top = home + HOME_SIZE - PAGE_SIZE - random_pages(p, HOME_STACK_PAGES);
+    u64 bias = home + (STACK_GUARD_SIZE << 4) + random_pages(p, HOME_BIAS_PAGES);
+
+    return (struct layout){
+        .dyn_base = bias,
+        .stack_top = top,
+        .mmap_base = page_down(top - gap - STACK_GUARD_SIZE - random_pages(p, HOME_MMAP_PAGES)),
+        .brk = p->image.type == ET_EXEC ? bias : 0,
+    };
+}
+
+/*
+ * Where the parts of the program go. What is linked at fixed addresses shares them with other such programs.
+ */
+static int choose_layout(struct mm *mm, const struct program *p, struct layout *l)
+{
+    int err = 0;
+    u64 home;
+
+    if (p->image.type == ET_EXEC)
+        err = mm_share_range(mm, page_down(p->image.low), page_up(p->image.high));
+    home = err ? 0 : mm_home(mm);
+    *l = home ? home_layout(p, home) : wide_layout(p);
+    return err;
+}
+
+static u64 choose_program_bias(const struct program *p, const struct layout *l)
 {
     const struct elf_image *img = &p->image;
-    u64 base;
 
     if (img->type == ET_EXEC)
         return 0;
-    base = align_down(DYN_BASE + random_pages(p, MMAP_RANDOM_PAGES), img->align);
-    return base - img->low;
+    return align_down(l->dyn_base, img->align) - img->low;
 }
 
 /* An address for the whole interpreter, found by reserving its size once. */
@@ -99,7 +148,7 @@ void loader_debug_map(const struct file *file, uintptr_t start, u64 offset)
         target_debug_map(name, start - offset);
 }
 
-static int load_program(struct mm *mm, const struct program *p, u64 bias)
+static int load_program(struct mm *mm, const struct program *p, const struct layout *l, u64 bias)
 {
     const struct elf_image *img = &p->image;
     int err;
@@ -113,7 +162,8 @@ static int load_program(struct mm *mm, const struct program *p, u64 bias)
     mm->end_code = img->end_code + bias;
     mm->start_data = img->start_data + bias;
     mm->end_data = img->end_data + bias;
-    mm->brk_start = page_up(img->brk + bias) + random_pages(p, BRK_RANDOM_SIZE >> PAGE_SHIFT);
+    mm->brk_start = l->brk ? l->brk : page_up(img->brk + bias);
+    mm->brk_start += random_pages(p, BRK_RANDOM_SIZE >> PAGE_SHIFT);
     mm->brk = mm->brk_start;
     return 0;
 }
@@ -142,9 +192,9 @@ static unsigned stack_flags(const struct program *p)
     return flags;
 }
 
-static int load_stack(struct mm *mm, const struct program *p, struct stack_spec *spec, u64 *sp)
+static int load_stack(struct mm *mm, const struct program *p, struct stack_spec *spec, u64 top,
+                      u64 *sp)
 {
-    u64 top = USER_END - PAGE_SIZE - random_pages(p, STACK_RANDOM_PAGES);
     struct stack_image img;
     u64 size;
     long addr;
@@ -193,12 +243,15 @@ _Static_assert(AUXV_COUNT_MAX * sizeof(struct auxv) <= sizeof(((struct mm *)0)->
 int program_load(struct mm *mm, const struct program *p, struct stack_spec *stack,
                  struct regs *regs)
 {
-    u64 bias = choose_program_bias(p);
-    u64 interp_bias = 0, sp;
-    int err;
+    u64 bias, interp_bias = 0, sp;
+    struct layout l;
+    int err = choose_layout(mm, p, &l);
 
-    mm->mmap_base = choose_mmap_base(p);
-    err = load_program(mm, p, bias);
+    if (err)
+        return err;
+    bias = choose_program_bias(p, &l);
+    mm->mmap_base = l.mmap_base;
+    err = load_program(mm, p, &l, bias);
     if (!err && p->interp_file)
         err = load_interp(mm, p, &interp_bias);
     if (!err)
@@ -206,7 +259,7 @@ int program_load(struct mm *mm, const struct program *p, struct stack_spec *stac
     if (err)
         return err;
     add_image_auxv(mm, p, stack, bias, interp_bias);
-    err = load_stack(mm, p, stack, &sp);
+    err = load_stack(mm, p, stack, l.stack_top, &sp);
     if (err)
         return err;
     keep_auxv(mm, stack);

@@ -207,6 +207,127 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size)
     spin_unlock(&g_rewrite_lock);
 }
 
+/* ---- fork(2)
+ * ----------------------------------------------------------------------------------------- */
+
+/* The parent's modules, which refer to its blocks, and its blocks: copies in the child's name. */
+struct copies {
+    struct list modules, blocks;
+};
+
+static void copies_free(struct copies *c)
+{
+    struct module *m, *next_m;
+    struct block *b, *next_b;
+
+    list_for_each_safe(m, next_m, &c->modules, link)
+        kfree(m);
+    list_for_each_safe(b, next_b, &c->blocks, link)
+        kfree(b);
+}
+
+static void count_entries(const struct mm *mm, unsigned *modules, unsigned *blocks)
+{
+    struct module *m;
+    struct block *b;
+
+    *modules = *blocks = 0;
+    spin_lock(&g_rewrite_lock);
+    list_for_each(m, &bucket_of(mm)->modules, link)
+        *modules += m->mm == mm;
+    list_for_each(b, &bucket_of(mm)->blocks, link)
+        *blocks += b->mm == mm;
+    spin_unlock(&g_rewrite_lock);
+}
+
+static int copies_alloc(struct copies *c, unsigned modules, unsigned blocks)
+{
+    for (; modules; modules--) {
+        struct module *m = kzalloc(sizeof(*m));
+
+        if (!m)
+            return -ENOMEM;
+        list_add(&c->modules, &m->link);
+    }
+    for (; blocks; blocks--) {
+        struct block *b = kzalloc(sizeof(*b));
+
+        if (!b)
+            return -ENOMEM;
+        list_add(&c->blocks, &b->link);
+    }
+    return 0;
+}
+
+static struct block *block_copy_of(struct mm *child, const struct block *block)
+    REQUIRES(&g_rewrite_lock)
+{
+    struct block *b;
+
+    list_for_each(b, &bucket_of(child)->blocks, link)
+    {
+        if (block && b->mm == child && b->start == block->start)
+            return b;
+    }
+    return NULL;
+}
+
+static void fill_copies(struct copies *c, struct mm *mm, struct mm *child) REQUIRES(&g_rewrite_lock)
+{
+    struct list link;
+    struct block *b;
+    struct module *m;
+
+    list_for_each(b, &bucket_of(mm)->blocks, link)
+    {
+        struct block *copy = list_first(&c->blocks, struct block, link);
+
+        if (b->mm != mm || list_empty(&c->blocks))
+            continue;
+        list_del(&copy->link);
+        link = copy->link;
+        *copy = *b;
+        copy->link = link;
+        copy->mm = child;
+        list_add(&bucket_of(child)->blocks, &copy->link);
+    }
+    list_for_each(m, &bucket_of(mm)->modules, link)
+    {
+        struct module *copy = list_first(&c->modules, struct module, link);
+
+        if (m->mm != mm || list_empty(&c->modules))
+            continue;
+        m->searched = true; /* from now on both must fill its pages alike */
+        list_del(&copy->link);
+        link = copy->link;
+        *copy = *m;
+        copy->link = link;
+        copy->mm = child;
+        copy->block = block_copy_of(child, m->block);
+        if (copy->table)
+            ref_get(&copy->table->ref);
+        list_add(&bucket_of(child)->modules, &copy->link);
+    }
+}
+
+int rewrite_fork(struct mm *mm, struct mm *child)
+{
+    struct copies c = {.modules = LIST_INIT(c.modules), .blocks = LIST_INIT(c.blocks)};
+    unsigned modules, blocks;
+    int err;
+
+    assert_held(&mm->lock); /* nothing is added meanwhile */
+    count_entries(mm, &modules, &blocks);
+    err = copies_alloc(&c, modules, blocks);
+    if (!err) {
+        spin_lock(&g_rewrite_lock);
+        fill_copies(&c, mm, child);
+        spin_unlock(&g_rewrite_lock);
+    }
+    copies_free(&c);
+    return err;
+}
+
 /* ---- Blocks
  * ------------------------------------------------------------------------------------------- */
 

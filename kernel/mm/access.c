@@ -33,6 +33,8 @@ static int access_page(struct mm *mm, uintptr_t addr, void *buf, size_t size, bo
     if (!v)
         return -EFAULT;
     struct inode *inode = vma_shared_file(v) ? v->file->inode : NULL;
+    if (write)
+        v->flags |= VM_WRITTEN;
     for (;;) {
         int err = 0;
         idle_claim(mm, page, end);
@@ -60,9 +62,9 @@ static int access_range(struct mm *mm, uintptr_t addr, void *buf, size_t size, b
         return -EFAULT;
     while (size && !err) {
         size_t part = min(size, PAGE_SIZE - (addr & ~PAGE_MASK));
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         err = access_page(mm, addr, p, part, write);
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         addr += part;
         p += part;
         size -= part;

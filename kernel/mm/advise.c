@@ -265,13 +265,13 @@ static long advise_remove_file(struct mm *mm, uintptr_t start, uintptr_t end)
     const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     long err = 0;
     while (start < end && !err) {
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         struct vma *v = mm_find(mm, start);
         struct file *f =
             v && vma_shared_file(v) && (v->flags & VM_MAYWRITE) ? file_get(v->file) : NULL;
         uintptr_t to = v ? min(v->end, end) : end;
         u64 offset = v ? vma_pgoff(v, start) << PAGE_SHIFT : 0;
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         err = !v ? -ENOMEM : !f ? -EINVAL : !f->ops->fallocate ? -EOPNOTSUPP : 0;
         if (!err)
             err = f->ops->fallocate(f, punch, (loff_t)offset, (loff_t)(to - start));
@@ -297,9 +297,9 @@ static long advise(struct mm *mm, uintptr_t addr, size_t size, int advice)
         return -ENOMEM;
     if (kind == ADVICE_POPULATE)
         return advise_populate(mm, addr, end, advice);
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     long err = advise_locked(mm, addr, end, advice, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if (advice == MADV_REMOVE && err == -EOPNOTSUPP)
         err = advise_remove_file(mm, addr, end);

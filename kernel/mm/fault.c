@@ -14,7 +14,7 @@
  * at once with their final permissions, so text is never writable. All of it runs under mm->lock;
  * the page cache's own lock comes below it.
  */
-#include "internal.h"
+#include "family.h"
 #include <kernel/loader.h>
 #include <kernel/task.h>
 
@@ -128,7 +128,7 @@ static bool stack_grow(struct mm *mm, struct vma *v, uintptr_t addr) REQUIRES(&m
         return false;
     if (prev && prev->end > addr)
         return false;
-    if (map_may_grow(mm, v->flags & ~VM_WRITE, more) ||
+    if (map_may_grow(mm, v->flags & ~VM_WRITE, more) || chunks_claim(mm, addr, v->start) ||
         range_prepare(mm, addr, v->start, true, v->flags))
         return false;
     vma_set_range(mm, v, addr, v->end);
@@ -213,9 +213,9 @@ int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code
     addr = page_down(addr);
     if (mm_page_known(addr, access))
         return 0;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = fault_locked(mm, addr, access, sig, code);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     return err;
 }
 
@@ -255,9 +255,9 @@ static long populate_step(struct mm *mm, uintptr_t addr, uintptr_t end, unsigned
 int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, unsigned access)
 {
     while (start < end) {
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         long next = populate_step(mm, start, end, access);
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         if (next < 0)
             return (int)next;
         start = (uintptr_t)next;

@@ -1,6 +1,163 @@
 /* SPDX-License-Identifier: MIT */
-#include "internal.h"
+/*
+ * fork(2)'s copy of an address space.
+ *
+ * The child gets the pages that are in place and runs first; what the parent may have written is copied aside
+ * and comes back when it is the parent's turn (family.h, docs/adr/0008-fork.md). Nothing that can fail happens
+ * after the child joined the family.
+ */
+#include "family.h"
+#include <kernel/loader.h>
+#include <kernel/time.h>
+
+/* The same mapping for `child`, not yet linked. NULL: no memory. */
+static struct vma *copy_mapping(struct mm *child, const struct vma *v)
+{
+    struct vma *c = vma_alloc(child, v->start, v->end, v->flags & ~(VM_LOCKED | VM_LOCKONFAULT));
+
+    if (!c)
+        return NULL;
+    c->pgoff = v->pgoff;
+    c->name = v->name_owned ? kstrdup(v->name) : v->name;
+    c->name_owned = v->name_owned;
+    if (v->name_owned && !c->name) {
+        kfree(c);
+        return NULL;
+    }
+    c->file = v->file ? file_get(v->file) : NULL;
+    if (v->object)
+        shared_join(c, v->object);
+    return c;
+}
+
+static int copy_mappings(struct mm *child, struct mm *mm) REQUIRES(&mm->lock) NO_LOCK_ANALYSIS
+{
+    for (struct vma *v = mm_find_next(mm, 0); v; v = vma_next(v)) {
+        struct vma *c;
+
+        if (v->flags & VM_DONTFORK)
+            continue;
+        c = copy_mapping(child, v);
+        if (!c)
+            return -ENOMEM;
+        vma_link(child, c);
+    }
+    return 0;
+}
+
+/* Numbers that describe the program. */
+static void copy_fields(struct mm *child, const struct mm *mm) NO_LOCK_ANALYSIS
+{
+    child->brk_start = mm->brk_start;
+    child->brk = mm->brk;
+    child->mmap_base = mm->mmap_base;
+    child->start_code = mm->start_code;
+    child->end_code = mm->end_code;
+    child->start_data = mm->start_data;
+    child->end_data = mm->end_data;
+    child->start_stack = mm->start_stack;
+    child->arg_start = mm->arg_start;
+    child->arg_end = mm->arg_end;
+    child->env_start = mm->env_start;
+    child->env_end = mm->env_end;
+    memcpy(child->auxv, mm->auxv, sizeof(child->auxv));
+    child->vdso_base = mm->vdso_base;
+    child->vdso_restorer = mm->vdso_restorer;
+    child->rss = child->rss_peak = mm->rss;
+}
+
+/* A child that nobody has seen. */
+static void discard(struct mm *child) NO_LOCK_ANALYSIS
+{
+    struct list dead = LIST_INIT(dead);
+    struct vma *v, *next;
+
+    rewrite_unmap(child, 0, USER_END);
+    for (v = mm_find_next(child, 0); v; v = next) {
+        next = vma_next(v);
+        vma_unlink(child, v);
+        list_add(&dead, &v->dead_link);
+    }
+    vma_free_list(&dead);
+    kfree(child);
+}
+
+/*
+ * What the child shall not see (madvise(2)): MADV_WIPEONFORK leaves it zeros, MADV_DONTFORK nothing. The
+ * parent's content is saved.
+ */
+static int wipe(struct mm *mm) REQUIRES(&mm->lock)
+{
+    uintptr_t next;
+    int err = 0;
+    u8 state;
+
+    for (struct vma *v = mm_find_next(mm, 0); v; v = vma_next(v)) {
+        uintptr_t va = v->start;
+
+        if (!(v->flags & (VM_DONTFORK | VM_WIPEONFORK)) || (v->flags & VM_SHARED))
+            continue;
+        ps_for_each_run(va, next, v->end, 0xff, state)
+        {
+            if (!(state & PS_PRESENT))
+                continue;
+            err = pages_release(va, next);
+            if (err)
+                return err;
+        }
+    }
+    return 0;
+}
+
+/* The child's place is the parent's; the parent has left it behind, copied. */
+static void hand_over(struct mm *mm, struct mm *child)
+{
+    struct family *f = mm->family;
+
+    mutex_lock(&f->lock);
+    chunks_share(mm);
+    family_add(f, child);
+    f->resident = child;
+    f->slice_end = time_monotonic() + SLICE_NS;
+    mutex_unlock(&f->lock);
+}
+
+static struct mm *fork_stopped(struct mm *mm)
+{
+    struct mm *child = mm_alloc();
+    int err;
+
+    if (!child)
+        return ERR_PTR(-ENOMEM);
+    mm_lock(mm);
+    err = copy_mappings(child, mm);
+    if (!err)
+        err = rewrite_fork(mm, child);
+    if (!err)
+        err = exchange_copy(mm);
+    if (!err)
+        err = wipe(mm);
+    if (!err) {
+        copy_fields(child, mm);
+        hand_over(mm, child);
+    }
+    mm_unlock(mm);
+    if (err) {
+        discard(child);
+        return ERR_PTR(err);
+    }
+    return child;
+}
+
 struct mm *mm_fork(struct mm *mm)
 {
-    return ERR_PTR(-ENOSYS);
+    struct mm *child;
+
+    mutex_lock(&mm->fork_lock);
+    mm_stop_others(mm);
+    child = fork_stopped(mm);
+    mm_leave();
+    mm_continue_others(mm);
+    mutex_unlock(&mm->fork_lock);
+    return child;
 }

@@ -164,6 +164,9 @@ u64 kpage_free_count(void); /* committed but unused */
 #define MAX_MAP_COUNT   65530u
 #define FAULT_AROUND    8u /* pages: the least on the cost model's account that keeps faults few */
 
+/* An address space that is in no family yet. NULL: no memory. */
+struct mm *mm_alloc(void);
+
 struct vma *vma_alloc(struct mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
 /* Drops the references of a VMA that is in no tree. May take VFS locks: without mm->lock. */
 void vma_free(struct vma *v);

@@ -14,7 +14,7 @@
  *
  * Small writable anonymous mappings are committed at once, larger ones by faults.
  */
-#include "internal.h"
+#include "family.h"
 #include <kernel/boot.h>
 #include <kernel/files.h>
 #include <kernel/loader.h>
@@ -88,6 +88,12 @@ static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t 
         uintptr_t addr = vma_gap_topdown(mm, size, low, high);
         if (!addr)
             break;
+        uintptr_t others = chunks_skip(mm, addr, addr + size);
+        if (others < addr + size) {
+            high = others;
+            i--;
+            continue;
+        }
         if (!map_range_owned(addr, addr + size)) {
             if (anonymous || !range_has_free(addr, addr + size))
                 return addr;
@@ -100,10 +106,22 @@ static uintptr_t choose_in(struct mm *mm, size_t size, uintptr_t low, uintptr_t 
     return fallback;
 }
 
+/* After a fork new mappings go where no relative has any: they are never exchanged. */
+static void choose_base(struct mm *mm) REQUIRES(&mm->lock)
+{
+    uintptr_t base = mm->mmap_base - PAGE_SIZE, home;
+    if (chunks_skip(mm, base, mm->mmap_base) == mm->mmap_base)
+        return;
+    home = chunk_take(mm);
+    if (home)
+        mm->mmap_base = home + CHUNK_SIZE;
+}
+
 uintptr_t map_choose(struct mm *mm, size_t size, bool anonymous, unsigned flags)
 {
     if (flags & MAP_32BIT)
         return choose_in(mm, size, LOW_2G_START, LOW_2G_END, anonymous);
+    choose_base(mm);
     uintptr_t addr = choose_in(mm, size, USER_START, mm->mmap_base, anonymous);
     return addr ? addr : choose_in(mm, size, mm->mmap_base, USER_END, anonymous);
 }
@@ -130,16 +148,17 @@ static int choose_address(struct mm *mm, struct map_request *r, struct vma *v) R
 {
     uintptr_t hint = page_down(r->addr);
     if (hint && in_program_range(hint, r->size) && vma_range_empty(mm, hint, hint + r->size) &&
+        chunks_skip(mm, hint, hint + r->size) == hint + r->size &&
         !map_range_owned(hint, hint + r->size)) {
         r->addr = hint;
-        return 0;
+        return chunks_claim(mm, hint, hint + r->size);
     }
     r->addr = 0;
     if (v && (r->vm_flags & VM_SHARED) && !(r->flags & MAP_32BIT))
         r->addr = shared_choose(mm, v, r->size);
     if (!r->addr)
         r->addr = map_choose(mm, r->size, r->plain, r->flags);
-    return r->addr ? 0 : -ENOMEM;
+    return r->addr ? chunks_claim(mm, r->addr, r->addr + r->size) : -ENOMEM;
 }
 
 static int place(struct mm *mm, struct map_request *r, struct vma *v, struct list *dead)
@@ -153,7 +172,9 @@ static int place(struct mm *mm, struct map_request *r, struct vma *v, struct lis
         return r->addr < USER_START && r->addr + r->size > r->addr ? -EPERM : -ENOMEM;
     if ((r->flags & MAP_FIXED_NOREPLACE) && !vma_range_empty(mm, r->addr, r->addr + r->size))
         return -EEXIST;
-    int err = unmap_locked(mm, r->addr, r->addr + r->size, dead);
+    int err = chunks_claim(mm, r->addr, r->addr + r->size);
+    if (!err)
+        err = unmap_locked(mm, r->addr, r->addr + r->size, dead);
     if (!err && map_range_owned(r->addr, r->addr + r->size))
         err = -ENOMEM;
     return err;
@@ -326,12 +347,12 @@ static long map_request(struct mm *mm, struct map_request *r)
         if (IS_ERR(v))
             return PTR_ERR(v);
     }
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     r->vm_flags |= mm->lock_future;
     if (v)
         v->flags |= mm->lock_future;
     err = map_locked(mm, r, v, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     if (err && v)
         list_add(&dead, &v->dead_link);
     vma_free_list(&dead);
@@ -401,10 +422,10 @@ static int place_special(struct mm *mm, uintptr_t *addr, uintptr_t near, u64 rea
             return -EINVAL;
         if (!vma_range_empty(mm, *addr, *addr + size) || map_range_owned(*addr, *addr + size))
             return -EEXIST;
-        return 0;
+        return chunks_claim(mm, *addr, *addr + size);
     }
     *addr = reach ? choose_near(mm, size, near, reach) : map_choose(mm, size, false, 0);
-    return *addr ? 0 : -ENOMEM;
+    return *addr ? chunks_claim(mm, *addr, *addr + size) : -ENOMEM;
 }
 
 long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, size_t size,
@@ -414,13 +435,13 @@ long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, si
     if (size == 0 || size > USER_END)
         return -EINVAL;
     size = page_up(size);
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = place_special(mm, &addr, near, reach, size);
     if (!err)
         err = map_may_grow(mm, vm_flags, size >> PAGE_SHIFT);
     if (!err)
         err = map_insert_anonymous(mm, addr, addr + size, vm_flags, name, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     return err ? err : (long)addr;
 }

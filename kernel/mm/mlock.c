@@ -66,13 +66,13 @@ static int lock_request(unsigned long addr, size_t size, unsigned lock)
         return 0;
     if (start + size > SHARED_END)
         return -ENOMEM;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = 0;
     if (lock && map_may_lock(mm, (size >> PAGE_SHIFT) - locked_pages(mm, start, start + size)))
         err = -ENOMEM;
     if (!err)
         err = lock_range(mm, start, start + size, lock, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if (!err && lock == VM_LOCKED)
         err = populate_error(mm_populate(mm, start, start + size, VM_READ));
@@ -117,10 +117,10 @@ static void populate_all(struct mm *mm)
 {
     uintptr_t at = 0;
     for (;;) {
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         struct vma *v = mm_find_next(mm, at);
         uintptr_t start = v ? v->start : 0, end = v ? v->end : 0;
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         if (!end)
             break;
         (void)mm_populate(mm, max(start, at), end, VM_READ);
@@ -139,15 +139,15 @@ long sys_mlockall(int flags)
         return -EPERM;
     unsigned lock = flags & MCL_ONFAULT ? VM_LOCK_MASK : VM_LOCKED;
     u64 limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     if ((flags & MCL_CURRENT) && !capable(CAP_IPC_LOCK) && mm->total_vm > limit) {
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         return -ENOMEM;
     }
     mm->lock_future = flags & MCL_FUTURE ? lock : 0;
     if (flags & MCL_CURRENT)
         lock_all(mm, lock, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if ((flags & MCL_CURRENT) && lock == VM_LOCKED)
         populate_all(mm);
@@ -158,10 +158,10 @@ long sys_munlockall(void)
 {
     struct mm *mm = current->mm;
     struct list dead = LIST_INIT(dead);
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     mm->lock_future = 0;
     lock_all(mm, 0, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     return 0;
 }

@@ -80,9 +80,9 @@ long mm_set_anon_name(struct mm *mm, uintptr_t addr, size_t size, const char __u
         return -EINVAL;
     if (end == addr)
         return 0;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     err = name_locked(mm, addr, end, name ? buf : NULL, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     return err;
 }

@@ -46,7 +46,8 @@ static int protect_pages(struct mm *mm, struct vma *v, unsigned prot) REQUIRES(&
 static int protect_vma(struct mm *mm, struct vma *v, unsigned vm)
     REQUIRES(&mm->lock)
 {
-    unsigned flags = (v->flags & ~VM_PROT) | vm;
+    unsigned written = v->flags & VM_WRITE ? VM_WRITTEN : 0;
+    unsigned flags = (v->flags & ~VM_PROT) | vm | written;
     if (v->flags & VM_SEALED)
         return -EPERM;
     if (flags == v->flags)
@@ -88,7 +89,7 @@ static void walk_code(struct mm *mm, uintptr_t start, uintptr_t end, bool tell)
 {
     while (start < end) {
         struct file *file = NULL;
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         struct vma *v = mm_find_next(mm, start);
         bool found = v && v->start < end && !(v->flags & (VM_SHARED | VM_SPECIAL)) &&
                      ((v->flags & VM_EXEC) != 0) == tell;
@@ -96,7 +97,7 @@ static void walk_code(struct mm *mm, uintptr_t start, uintptr_t end, bool tell)
         u64 offset = found ? vma_pgoff(v, from) << PAGE_SHIFT : 0;
         if (found && !vma_anonymous(v))
             file = file_get(v->file);
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         if (found && !tell) {
             rewrite_mapping(mm, from, to - from, file, file ? offset : 0);
         } else if (file) {
@@ -113,16 +114,16 @@ static int protect_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned
 {
     struct list dead = LIST_INIT(dead);
     bool exec = false;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = check_range(mm, start, end, vm, &exec);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     if (err)
         return err;
     if (exec)
         walk_code(mm, start, end, false);
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     err = protect_locked(mm, start, end, vm, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if (!err && exec && manifest_flag(MANIFEST_DEBUG))
         walk_code(mm, start, end, true);
@@ -147,7 +148,7 @@ int mm_protect(struct mm *mm, uintptr_t addr, size_t size, unsigned prot)
 static int grow_range(struct mm *mm, unsigned long prot, uintptr_t *start, uintptr_t end)
 {
     int err = 0;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     struct vma *v = mm_find_next(mm, *start);
     if (!v || v->start >= end)
         err = -ENOMEM;
@@ -155,7 +156,7 @@ static int grow_range(struct mm *mm, unsigned long prot, uintptr_t *start, uintp
         err = -EINVAL; /* x86 has no stacks that grow up */
     else
         *start = v->start;
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     return err;
 }
 

@@ -34,7 +34,7 @@ static u8 resident(const struct vma *v, uintptr_t va)
 static int mincore_chunk(struct mm *mm, uintptr_t start, unsigned count, u8 *vec)
 {
     int err = 0;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     for (unsigned i = 0; i < count && !err; i++) {
         uintptr_t va = start + i * PAGE_SIZE;
         const struct vma *v = mm_find(mm, va);
@@ -43,7 +43,7 @@ static int mincore_chunk(struct mm *mm, uintptr_t start, unsigned count, u8 *vec
         else
             err = -ENOMEM;
     }
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     return err;
 }
 
@@ -77,7 +77,7 @@ static int msync_step(struct mm *mm, uintptr_t at, uintptr_t end, int flags, uin
                       struct file **file, bool *hole)
 {
     int err = 0;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     struct vma *v = mm_find_next(mm, at);
     *file = NULL;
     *hole = !v || v->start > at;
@@ -88,7 +88,7 @@ static int msync_step(struct mm *mm, uintptr_t at, uintptr_t end, int flags, uin
         err = -EBUSY;
     else if (v && (flags & MS_SYNC) && vma_shared_file(v))
         *file = file_get(v->file);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     return err;
 }
 

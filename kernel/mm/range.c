@@ -12,7 +12,12 @@
 /* Atomic, because an alias of a shared page may be taken away from another mm. */
 void mm_rss_add(struct mm *mm, s64 pages)
 {
-    u64 rss = __atomic_add_fetch(&mm->rss, (u64)pages, __ATOMIC_RELAXED);
+    u64 old = __atomic_load_n(&mm->rss, __ATOMIC_RELAXED), rss;
+
+    do /* pages that a relative brought are not counted when they come, but when they go */
+        rss = (s64)old + pages < 0 ? 0 : old + (u64)pages;
+    while (!__atomic_compare_exchange_n(&mm->rss, &old, rss, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED));
     u64 peak = __atomic_load_n(&mm->rss_peak, __ATOMIC_RELAXED);
     while (pages > 0 && rss > peak &&
            !__atomic_compare_exchange_n(&mm->rss_peak, &peak, rss, false, __ATOMIC_RELAXED,

@@ -10,7 +10,7 @@
  * All under mm->lock. What can fail happens before the old mapping is touched, except for the
  * removal of what MREMAP_FIXED replaces and the tail that a shrinking move cuts off, as on Linux.
  */
-#include "internal.h"
+#include "family.h"
 #include <kernel/loader.h>
 #include <kernel/task.h>
 #include <syscalls.gen.h>
@@ -104,7 +104,9 @@ static uintptr_t choose_target(struct mm *mm, struct vma *v, size_t size, bool g
     bool plain = vma_anonymous(v) && (v->flags & (VM_SHARED | VM_WRITE)) == VM_WRITE;
     size_t slack = plain && growing ? min(size, SLACK_MAX) : 0;
     uintptr_t addr = slack ? map_choose(mm, size + slack, true, 0) : 0;
-    return addr ? addr : map_choose(mm, size, plain, 0);
+    if (!addr)
+        addr = map_choose(mm, size, plain, 0);
+    return addr && chunks_claim(mm, addr, addr + size) == 0 ? addr : 0;
 }
 
 /* The old range after its pages were copied. */
@@ -176,7 +178,8 @@ static bool grow_in_place(struct mm *mm, struct vma *v, const struct remap *r) R
     uintptr_t room = next ? next->start : SHARED_END;
     if (next && (next->flags & VM_GROWSDOWN))
         room -= min(room, STACK_GUARD_GAP);
-    if (end > room || end < v->end || !shared_may_extend(v, end) || map_range_owned(v->end, end))
+    if (end > room || end < v->end || !shared_may_extend(v, end) || map_range_owned(v->end, end) ||
+        chunks_claim(mm, v->end, end))
         return false;
     if (range_prepare(mm, v->end, end, vma_anonymous(v), v->flags))
         return false;
@@ -187,7 +190,9 @@ static bool grow_in_place(struct mm *mm, struct vma *v, const struct remap *r) R
 
 static long remap_fixed(struct mm *mm, struct remap *r) REQUIRES(&mm->lock)
 {
-    int err = unmap_locked(mm, r->new, r->new + r->new_size, r->dead);
+    int err = chunks_claim(mm, r->new, r->new + r->new_size);
+    if (!err)
+        err = unmap_locked(mm, r->new, r->new + r->new_size, r->dead);
     if (!err && r->old_end - r->old > r->new_size) {
         err = unmap_locked(mm, r->old + r->new_size, r->old_end, r->dead);
         r->old_end = r->old + r->new_size;
@@ -270,12 +275,12 @@ long sys_mremap(unsigned long addr, size_t old_size, size_t new_size, unsigned l
         .flags = (unsigned)flags,
         .dead = &dead,
     };
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     long ret = remap_locked(mm, &r);
     struct vma *v = ret > 0 && r.code ? mm_find(mm, (uintptr_t)ret) : NULL;
     struct file *file = v && v->file ? file_get(v->file) : NULL;
     u64 offset = v ? vma_pgoff(v, (uintptr_t)ret) << PAGE_SHIFT : 0;
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if (file) {
         rewrite_mapping(mm, (uintptr_t)ret, r.new_size, file, offset);

@@ -49,9 +49,9 @@ long sys_mseal(unsigned long addr, size_t size, unsigned long flags)
         return 0;
     if (end > SHARED_END)
         return -ENOMEM;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = seal_locked(mm, addr, end, &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     return err;
 }

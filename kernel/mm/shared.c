@@ -387,12 +387,12 @@ void mm_truncate_notify(struct inode *inode, u64 new_size)
     bool mapped = object_find(inode) != NULL;
     mutex_unlock(&g_shared_lock);
     while (mapped && (mm = next_mapper(inode, mark))) {
-        mutex_lock(&mm->lock);
+        mm_lock(mm);
         for (struct vma *v = mm_find_next(mm, 0); v; v = vma_next(v)) {
             if (!vma_anonymous(v) && v->file->inode == inode)
                 truncate_vma(mm, v, first);
         }
-        mutex_unlock(&mm->lock);
+        mm_unlock(mm);
         mm_put(mm);
     }
     mutex_unlock(&g_truncate_lock);

@@ -6,7 +6,7 @@
  * since the last reference on a file runs VFS code. What can fail (splits, content of shared files
  * going back to the page cache) happens before anything is removed.
  */
-#include "internal.h"
+#include "family.h"
 #include <kernel/boot.h>
 #include <kernel/loader.h>
 #include <syscalls.gen.h>
@@ -79,9 +79,9 @@ int mm_unmap(struct mm *mm, uintptr_t addr, size_t size)
     struct list dead = LIST_INIT(dead);
     if ((addr & ~PAGE_MASK) || size == 0 || addr >= SHARED_END || size > SHARED_END - addr)
         return -EINVAL;
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     int err = unmap_locked(mm, addr, addr + page_up(size), &dead);
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     return err;
 }
@@ -101,7 +101,8 @@ static bool brk_grow(struct mm *mm, uintptr_t old, uintptr_t new, struct list *d
     uintptr_t room = next ? next->start : USER_END;
     if (next && (next->flags & VM_GROWSDOWN))
         room -= min(room, STACK_GUARD_GAP);
-    if (new > room || map_may_grow(mm, flags, (new - old) >> PAGE_SHIFT))
+    if (new > room || map_may_grow(mm, flags, (new - old) >> PAGE_SHIFT) ||
+        chunks_claim(mm, old, new))
         return false;
     return map_insert_anonymous(mm, old, new, flags, "[heap]", dead) == 0;
 }
@@ -121,7 +122,7 @@ long sys_brk(unsigned long brk)
 {
     struct mm *mm = current->mm;
     struct list dead = LIST_INIT(dead);
-    mutex_lock(&mm->lock);
+    mm_lock(mm);
     uintptr_t old = page_up(mm->brk), new = page_up(brk);
     bool ok = brk_allowed(mm, brk);
     if (ok && new > old)
@@ -132,7 +133,7 @@ long sys_brk(unsigned long brk)
         mm->brk = brk;
     long ret = (long)mm->brk;
     bool locked = mm->lock_future & VM_LOCKED;
-    mutex_unlock(&mm->lock);
+    mm_unlock(mm);
     vma_free_list(&dead);
     if (ok && locked && new > old)
         (void)mm_populate(mm, old, new, VM_WRITE);
@@ -140,6 +141,22 @@ long sys_brk(unsigned long brk)
 }
 
 /* ---- Address spaces ------------------------------------------------------------------------- */
+
+/* The pages of a VMA go, but for those at addresses of others, which have their place now. */
+static void drop_own(struct mm *mm, struct vma *v) REQUIRES(&mm->lock)
+{
+    uintptr_t va = v->start, next;
+    bool alone;
+
+    if (v->flags & VM_SHARED)
+        range_drop(mm, v, v->start, v->end);
+    else
+        for (; va < v->end; va = next) {
+            next = chunk_run(mm, va, v->end, &alone);
+            if (alone)
+                range_drop(mm, v, va, next);
+        }
+}
 
 static void mm_clear(struct mm *mm)
 {
@@ -155,22 +172,38 @@ static void mm_clear(struct mm *mm)
                 continue;
             if (shared && shared_unbind(mm, v, v->start, v->end))
                 pr_err("out of memory: the shared mapping at %#lx keeps its file's pages", v->start);
-            remove_vma(mm, v, &dead);
+            drop_own(mm, v);
+            vma_unlink(mm, v);
+            list_add(&dead, &v->dead_link);
         }
     }
     mutex_unlock(&mm->lock);
+    rewrite_unmap(mm, 0, SHARED_END);
     vma_free_list(&dead);
 }
 
-struct mm *mm_create(void)
+struct mm *mm_alloc(void)
 {
     struct mm *mm = kzalloc(sizeof(*mm));
     if (!mm)
         return NULL;
     ref_init(&mm->ref);
     mutex_init(&mm->lock, "mm");
+    mutex_init(&mm->fork_lock, "fork");
+    list_init(&mm->family_link);
     RB_INIT(&mm->vmas);
     mm->mmap_base = USER_END;
+    mm->last_chunk = USER_END; /* none */
+    return mm;
+}
+
+struct mm *mm_create(void)
+{
+    struct mm *mm = mm_alloc();
+    if (mm && family_create(mm)) {
+        kfree(mm);
+        return NULL;
+    }
     return mm;
 }
 
@@ -178,7 +211,7 @@ void mm_put(struct mm *mm)
 {
     if (!mm || !ref_put(&mm->ref))
         return;
-    mm_clear(mm);
+    family_remove(mm, mm_clear);
     kfree(mm);
 }
 

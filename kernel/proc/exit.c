@@ -52,6 +52,7 @@ static void task_release(struct task *t)
     struct fs_context *fs;
 
     futex_exit(t);
+    mm_leave();
     spin_lock(&g->lock);
     mm = t->mm;
     if (mm)

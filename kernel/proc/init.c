@@ -53,6 +53,7 @@ struct task *task_create(struct group *g, pid_t tid)
     list_init(&t->waiters);
     sigpending_init(&t->pending);
     t->altstack.flags = SS_DISABLE;
+    t->work = WORK_TURN; /* outside its memory so far */
     t->start_time = time_monotonic();
     t->timer_slack_ns = 50000;
     sched_init(&t->sched);

@@ -9,6 +9,7 @@
 #include <kernel/files.h>
 #include <kernel/mm.h>
 #include <kernel/printk.h>
+#include <kernel/target.h>
 #include "internal.h"
 
 spinlock_t g_task_list_lock = SPINLOCK_INIT("task_list");
@@ -196,6 +197,27 @@ struct fs_context *task_fs(struct task *t)
         ref_get(&fs->ref);
     spin_unlock(&t->group->lock);
     return fs;
+}
+
+void tasks_interrupt(struct mm *mm, u32 work)
+{
+    struct group *g;
+    struct task *t;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        spin_lock(&g->lock);
+        list_for_each(t, &g->tasks, group_link)
+        {
+            if (READ_ONCE(t->in_mm) != mm || t == current)
+                continue;
+            task_set_work(t, work);
+            target_kick(t);
+        }
+        spin_unlock(&g->lock);
+    }
+    spin_unlock(&g_task_list_lock);
 }
 
 struct task *task_of_pid(pid_t pid)

@@ -13,6 +13,7 @@
  * waiter_add() and task_block().
  */
 #include <kernel/lock.h>
+#include <kernel/mm.h>
 #include <kernel/printk.h>
 #include <kernel/target.h>
 #include <kernel/task.h>
@@ -90,6 +91,7 @@ static void mutex_lock_slow(mutex_t *m) NO_LOCK_ANALYSIS
             return;
         __builtin_ia32_pause();
     }
+    mm_leave(); /* whoever holds the mutex may need its turn to go on */
     while (!mutex_lock_or_queue(m, &w)) {
         while (!__atomic_load_n(&w.woken, __ATOMIC_ACQUIRE))
             target_park(NULL, 0, UINT64_MAX);

@@ -5,6 +5,8 @@
  * that mm_fault() cannot resolve into a short copy (arch/x86_64/usercopy.S).
  */
 #include <kernel/string.h>
+#include <kernel/mm.h>
+#include <kernel/task.h>
 #include <kernel/uaccess.h>
 #include <layout.h>
 
@@ -24,8 +26,13 @@ int user_cmpxchg(u32 *word, u32 expected, u32 value, u32 *old);
 
 #define plain(p) ((void *)(uintptr_t)(p))
 
-static inline bool range_ok(uintptr_t addr, size_t size)
+/* Whether a program may have memory there; its memory is in place from then on, until the task blocks. */
+static inline bool access_begin(uintptr_t addr, size_t size)
 {
+    struct task *t = current_task();
+
+    if (unlikely(t->in_mm != t->mm))
+        mm_enter();
     return addr >= USER_START && addr <= USER_LIMIT && size <= USER_LIMIT - addr;
 }
 
@@ -45,21 +52,21 @@ static inline int copy_all(void *dst, const void *src, size_t size)
 
 int copy_from_user(void *dst, const void __user *src, size_t size)
 {
-    if (unlikely(!range_ok((uintptr_t)src, size)))
+    if (unlikely(!access_begin((uintptr_t)src, size)))
         return size ? -EFAULT : 0;
     return copy_all(dst, plain(src), size);
 }
 
 int copy_to_user(void __user *dst, const void *src, size_t size)
 {
-    if (unlikely(!range_ok((uintptr_t)dst, size)))
+    if (unlikely(!access_begin((uintptr_t)dst, size)))
         return size ? -EFAULT : 0;
     return copy_all(plain(dst), src, size);
 }
 
 int clear_user(void __user *dst, size_t size)
 {
-    if (!range_ok((uintptr_t)dst, size))
+    if (!access_begin((uintptr_t)dst, size))
         return size ? -EFAULT : 0;
     return user_clear(plain(dst), size) ? -EFAULT : 0;
 }
@@ -94,19 +101,19 @@ int copy_struct_from_user(void *dst, size_t size, const void __user *src, size_t
 
 int cmpxchg_user(u32 __user *word, u32 expected, u32 value, u32 *old)
 {
-    if (!range_ok((uintptr_t)word, sizeof(*word)))
+    if (!access_begin((uintptr_t)word, sizeof(*word)))
         return -EFAULT;
     return user_cmpxchg(plain(word), expected, value, old) ? -EFAULT : 0;
 }
 
 size_t copy_from_user_partial(void *dst, const void __user *src, size_t size)
 {
-    return range_ok((uintptr_t)src, size) ? size - user_copy(dst, plain(src), size) : 0;
+    return access_begin((uintptr_t)src, size) ? size - user_copy(dst, plain(src), size) : 0;
 }
 
 size_t copy_to_user_partial(void __user *dst, const void *src, size_t size)
 {
-    return range_ok((uintptr_t)dst, size) ? size - user_copy(plain(dst), src, size) : 0;
+    return access_begin((uintptr_t)dst, size) ? size - user_copy(plain(dst), src, size) : 0;
 }
 
 ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
@@ -114,7 +121,7 @@ ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
     size_t max = size;
     ssize_t length;
 
-    if (!range_ok((uintptr_t)src, 1))
+    if (!access_begin((uintptr_t)src, 1))
         return -EFAULT;
     max = min(max, USER_LIMIT - (uintptr_t)src);
     length = user_strncpy(dst, plain(src), max);

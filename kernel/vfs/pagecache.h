@@ -13,7 +13,7 @@
 
 #include <kernel/fs.h>
 
-#include "radix.h"
+#include <kernel/radix.h>
 
 struct pagecache_ops {
     /*

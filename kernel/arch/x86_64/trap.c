@@ -219,4 +219,6 @@ void trap_exit_work(struct regs *r)
         ktimer_run();
     }
     signal_deliver(r);
+    if (work & WORK_TURN)
+        mm_take_turns();
 }

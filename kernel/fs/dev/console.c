@@ -13,6 +13,7 @@
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
+#include <kernel/mm.h>
 #include <kernel/pseudofs.h>
 #include <kernel/signal.h>
 #include <kernel/string.h>
@@ -152,6 +153,7 @@ static ssize_t read_once(struct console *c, bool nonblock, void *buf, size_t siz
 
         if (err)
             return err == -ETIMEDOUT ? 0 : err;
+        mm_leave();
         n = target_host_read(c->fd, buf, size);
         if (n == -EINTR && signal_pending())
             return -ERESTARTSYS;
@@ -193,6 +195,7 @@ static ssize_t write_once(struct console *c, bool nonblock, const void *buf, siz
             return -EAGAIN;
         size = min(size, (size_t)NONBLOCK_SIZE);
     }
+    mm_leave();
     n = target_host_write(c->fd, buf, size);
     if (n == -EINTR)
         return signal_pending() ? -ERESTARTSYS : 0;

@@ -14,6 +14,7 @@
  * writes of several host calls one. inode->lock guards the copied attributes.
  */
 #include <kernel/alloc.h>
+#include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/task.h>
 #include <asm/ioctls.h>
@@ -87,6 +88,7 @@ static ssize_t read_chunk(const struct console *c, void *buf, size_t size, loff_
 {
     ssize_t n;
 
+    mm_leave();
     do {
         if (pos == FILE_POS_OUTSIDE)
             n = target_host_read(c->fd, buf, size);
@@ -160,6 +162,7 @@ static ssize_t write_chunk(const struct console *c, const void *buf, size_t size
 {
     ssize_t n;
 
+    mm_leave();
     do {
         if (pos == FILE_POS_OUTSIDE && append == TARGET_APPEND_AS_OPENED)
             n = target_host_write(c->fd, buf, size);

@@ -9,7 +9,7 @@
 
 #include <kernel/fs.h>
 
-#include "../../vfs/radix.h"
+#include <kernel/radix.h>
 
 struct ramfs_entry {
     struct ramfs_entry *hash_next;

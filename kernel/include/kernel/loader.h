@@ -40,6 +40,8 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page);
 
 /* Forgets what is known of a range that is unmapped or replaced. mm->lock held. */
 void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
+/* fork(2): what is known of mm's mappings holds for the child's. mm->lock held. 0 or -ENOMEM. */
+int rewrite_fork(struct mm *mm, struct mm *child);
 
 /*
  * When regs->rip lies in a trampoline: sets it (and what the trampoline changed) back to the original

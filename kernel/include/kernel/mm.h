@@ -14,6 +14,7 @@
 
 #include <kernel/fs.h>
 #include <kernel/lock.h>
+#include <kernel/radix.h>
 #include <kernel/rbtree.h>
 #include <linux/mman.h>
 
@@ -36,6 +37,7 @@
 #define VM_NOEXEC    0x10000u /* may never become executable (noexec mount) */
 #define VM_LOCKONFAULT 0x20000u
 #define VM_SEALED    0x40000u /* mseal(2) */
+#define VM_WRITTEN   0x80000u /* pages of a private file mapping may differ from the file */
 #define VM_SPECIAL   (VM_VDSO | VM_TRAMPOLINE)
 
 struct shared_object;
@@ -60,9 +62,23 @@ struct vma {
 
 RB_HEAD(vma_tree, vma);
 
+struct family;
+struct task;
+
 struct mm {
     ref_t ref;
     mutex_t lock;
+
+    /* Who may use the memory now: kernel/mm/family.h. */
+    struct family *family;               /* changes only while the program is loaded */
+    struct list family_link;             /* guarded by family->lock */
+    u32 gate, inside;                    /* atomic */
+    mutex_t fork_lock;                   /* one copy of the address space at a time */
+    struct task *stopper;                /* guarded by family->lock */
+    bool lost;                           /* pages could not be kept: the program must end; atomic */
+    struct radix saved;                  /* pages that are not in place, by number; guarded by family->lock */
+    uintptr_t last_chunk;                /* chunk.c: the last one that was claimed */
+
     struct vma_tree vmas GUARDED_BY(&lock);
     struct vma *found GUARDED_BY(&lock); /* the last one that mm_find() found, or NULL */
     u64 vma_count GUARDED_BY(&lock);
@@ -80,6 +96,24 @@ struct mm {
     uintptr_t vdso_base;
     uintptr_t vdso_restorer; /* rt_sigreturn's restorer in the vDSO */
 };
+
+/*
+ * mm->lock, with the current task inside (family.h) until mm_unlock(): whoever reads or changes pages holds it
+ * so. May block; no spinlock and no other mm's lock may be held.
+ */
+void mm_lock(struct mm *mm) ACQUIRES(&mm->lock);
+void mm_unlock(struct mm *mm) RELEASES(&mm->lock);
+
+/* The current task needs its program's memory (blocks until it has it), or may do without. */
+void mm_enter(void);
+void mm_leave(void);
+/* On the way back to the program: takes turns with others that want the same addresses. */
+void mm_take_turns(void);
+
+/* Before a program linked at fixed addresses is loaded into the new `mm`: shares them with others. 0, -ENOMEM. */
+int mm_share_range(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Where a new address space should lie: the start of 4 GiB that are its own, or 0: anywhere. */
+uintptr_t mm_home(struct mm *mm);
 
 struct mm *mm_create(void);
 /*

@@ -148,6 +148,9 @@ struct task {
     struct restart_block restart;             /* own thread only */
     struct trace *trace;                      /* --strace: the call in progress; own thread only */
 
+    struct mm *in_mm;                         /* whose memory it may touch, NULL: none; mm/family.h; own thread */
+    unsigned mm_pins;                         /* mm_lock() is held: it may not leave; own thread only */
+
     /* Blocking. */
     struct list waiters;                      /* waiter.task_link; own thread only */
     u32 woken;                                /* set by wakers, atomic */
@@ -173,6 +176,7 @@ struct task {
 #define WORK_SIGNAL    1u /* signals may be pending */
 #define WORK_KILL      2u /* the group exits */
 #define WORK_INTERRUPT 4u /* an interrupt struck: look at timers and the host's signals */
+#define WORK_TURN      8u /* not inside its memory, or others want a turn: mm_take_turns() */
 
 /* The thread that runs this code. Never NULL after boot. */
 #ifdef ADYTON_HOSTED
@@ -227,6 +231,8 @@ void group_put(struct group *g);
 void task_put(struct task *t);
 unsigned group_count(void);
 unsigned task_count(void);
+/* Sets work bits of all tasks that are inside `mm`, and interrupts them. */
+void tasks_interrupt(struct mm *mm, u32 work);
 
 /* What another task uses, with a reference, or NULL when it has ended. group->lock may not be held. */
 struct mm *task_mm(struct task *t);

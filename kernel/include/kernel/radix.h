@@ -4,8 +4,8 @@
  * highest index needs. Sparse files and directories' readdir positions use it. Locking is the
  * caller's.
  */
-#ifndef KERNEL_VFS_RADIX_H
-#define KERNEL_VFS_RADIX_H
+#ifndef KERNEL_RADIX_H
+#define KERNEL_RADIX_H
 
 #include <kernel/types.h>
 

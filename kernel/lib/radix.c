@@ -5,7 +5,7 @@
  */
 #include <kernel/alloc.h>
 
-#include "radix.h"
+#include <kernel/radix.h>
 
 #define BITS  6u
 #define SLOTS (1u << BITS)

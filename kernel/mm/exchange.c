@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exchanging the pages of two members of a family (family.h).
+ *
+ * A page that is not in place lies in a page of the kernel, found by its number in mm->saved with the
+ * permissions it has in place. Pages of the program's files that were never written are not kept: they stay
+ * where both members map the same, else they go and are read again.
+ *
+ * What both have is compared first: most pages of a parent and its child are equal, and pages that nobody may
+ * write would cost the host's help to change. The choice between copying at the fork and catching the first write
+ * stands in docs/adr/0008-fork.md.
+ */
+#include "family.h"
+#include <kernel/printk.h>
+
+#define RW (TARGET_READ | TARGET_WRITE)
+
+/* ---- Saved pages --------------------------------------------------------------------------------------- */
+
+static void *saved_page(u64 value)
+{
+    return (void *)(value & PAGE_MASK);
+}
+
+static unsigned saved_prot(u64 value)
+{
+    return value & PS_PERM;
+}
+
+static int save(struct mm *mm, uintptr_t va, void *page, unsigned prot)
+{
+    return radix_set(&mm->saved, va >> PAGE_SHIFT, (u64)page | PS_PRESENT | prot);
+}
+
+void saved_free(struct mm *mm)
+{
+    u64 index = 0, value;
+
+    while ((value = radix_next(&mm->saved, &index))) {
+        (void)radix_delete(&mm->saved, index);
+        kpages_free(saved_page(value), 1);
+    }
+}
+
+/* The page's content in a new page of the kernel. */
+static int save_copy(struct mm *mm, uintptr_t va, unsigned prot)
+{
+    void *page = kpages_alloc_dirty(1);
+
+    if (!page)
+        return -ENOMEM;
+    memcpy(page, (void *)va, PAGE_SIZE);
+    if (save(mm, va, page, prot)) {
+        kpages_free(page, 1);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* ---- Contents ------------------------------------------------------------------------------------------- */
+
+static bool page_equal(const void *a, const void *b)
+{
+    const u64 *x = a, *y = b;
+
+    for (size_t i = 0; i < PAGE_SIZE / sizeof(u64); i += 4) {
+        if ((x[i] ^ y[i]) | (x[i + 1] ^ y[i + 1]) | (x[i + 2] ^ y[i + 2]) | (x[i + 3] ^ y[i + 3]))
+            return false;
+    }
+    return true;
+}
+
+static void page_swap(void *a, void *b)
+{
+    u64 *x = a, *y = b;
+
+    for (size_t i = 0; i < PAGE_SIZE / sizeof(u64); i++)
+        swap(x[i], y[i]);
+}
+
+static int protect(uintptr_t va, unsigned old, unsigned prot)
+{
+    return old == prot ? 0 : pages_protect(va, va + PAGE_SIZE, PS_PRESENT | old, prot);
+}
+
+/* Gives a page that is in place other content and permissions. Executable ones never become writable. */
+static int replace(uintptr_t va, unsigned old, const void *content, unsigned prot)
+{
+    int err;
+
+    if ((old | prot) & TARGET_EXEC) {
+        err = pages_release(va, va + PAGE_SIZE);
+        return err ? err : pages_commit_copy(va, content, prot | TARGET_READ);
+    }
+    err = protect(va, old, RW);
+    if (!err)
+        memcpy((void *)va, content, PAGE_SIZE);
+    return err ? err : protect(va, RW, prot);
+}
+
+/* ---- Putting away ----------------------------------------------------------------------------------------- */
+
+/* What is on its way out, and whose place it is to be. */
+struct transit {
+    struct mm *from, *to;
+    bool discard;
+};
+
+/* Both have a page: `value` is to's. from's content goes to where to's was. */
+static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 value)
+{
+    void *page = saved_page(value);
+    unsigned prot = saved_prot(value);
+    bool equal;
+    int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
+
+    if (err)
+        return err;
+    equal = page_equal((void *)va, page);
+    (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
+    if (!t->discard && save(t->from, va, page, old)) {
+        kpages_free(page, 1);
+        return -ENOMEM;
+    }
+    if (equal) {
+        err = protect(va, old | TARGET_READ, prot);
+    } else if ((old & RW) == RW && !(old & TARGET_EXEC) && !t->discard) {
+        page_swap((void *)va, page);
+        err = protect(va, old, prot);
+    } else {
+        void *bounce = kpages_alloc_dirty(1);
+
+        if (bounce) {
+            memcpy(bounce, page, PAGE_SIZE);
+            memcpy(page, (void *)va, PAGE_SIZE);
+            err = replace(va, old | TARGET_READ, bounce, prot);
+            kpages_free(bounce, 1);
+        } else {
+            err = -ENOMEM;
+        }
+    }
+    if (t->discard)
+        kpages_free(page, 1);
+    return err;
+}
+
+/* Only `from` has a page there. What `to` maps there, if anything, it has never touched. */
+static int pass_empty(const struct transit *t, uintptr_t va, unsigned old)
+{
+    struct vma *v = mm_find(t->to, va);
+    int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
+
+    if (!err && !t->discard)
+        err = save_copy(t->from, va, old);
+    if (err)
+        return err;
+    old |= TARGET_READ;
+    if (old == RW && v && vma_anonymous(v) && vma_prot(v->flags) == RW) {
+        memset((void *)va, 0, PAGE_SIZE);
+        mm_rss_add(t->to, 1);
+        return 0;
+    }
+    if (old == RW && !v) {
+        memset((void *)va, 0, PAGE_SIZE);
+        free_put(va, va + PAGE_SIZE);
+        return 0;
+    }
+    return pages_release(va, va + PAGE_SIZE);
+}
+
+static bool is_clean(const struct vma *v)
+{
+    return !vma_anonymous(v) && !(v->flags & (VM_WRITE | VM_WRITTEN | VM_SHARED));
+}
+
+/* How far from `va` on `to` maps the same part of the same file, as unwritten as `v`. */
+static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va, uintptr_t end)
+{
+    struct vma *o = mm_find_next(to, va);
+
+    if (!o || o->start > va)
+        return va;
+    if (!is_clean(o) || o->file->inode != v->file->inode || vma_pgoff(o, va) != vma_pgoff(v, va) ||
+        vma_prot(o->flags) != vma_prot(v->flags))
+        return va;
+    return min(end, o->end);
+}
+
+/* A run of present pages of one state. */
+static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state)
+{
+    unsigned prot = state & PS_PERM;
+    int err = 0;
+
+    while (va < end && !err) {
+        uintptr_t same = is_clean(v) ? same_file_run(t->to, v, va, end) : va;
+        u64 value;
+
+        if (same > va) {
+            va = same;
+            continue;
+        }
+        value = radix_get(&t->to->saved, va >> PAGE_SHIFT);
+        if (is_clean(v) && !value) {
+            err = pages_release(va, va + PAGE_SIZE);
+            if (!err)
+                mm_rss_add(t->from, -1);
+        } else if (value) {
+            err = pass_saved(t, va, prot, value);
+        } else {
+            err = pass_empty(t, va, prot);
+        }
+        va += PAGE_SIZE;
+    }
+    return err;
+}
+
+static int put_range(const struct transit *t, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    int err = 0;
+    u8 state;
+
+    idle_claim(t->from, start, end);
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (state & PS_PRESENT)
+            err = put_run(t, v, va, next, state);
+        if (err)
+            break;
+    }
+    return err;
+}
+
+/* All of from's private pages at addresses that are not its alone. */
+static int put_away(const struct transit *t)
+{
+    int err = 0;
+
+    for (struct vma *v = mm_find_next(t->from, 0); v && !err; v = vma_next(v)) {
+        uintptr_t va = v->start, next;
+        bool alone;
+
+        if (v->flags & VM_SHARED)
+            continue;
+        for (; va < v->end && !err; va = next) {
+            next = chunk_run(t->from, va, v->end, &alone);
+            if (!alone)
+                err = put_range(t, v, va, next);
+        }
+    }
+    return err;
+}
+
+/* ---- Bringing back ------------------------------------------------------------------------------------------ */
+
+static int bring_page(uintptr_t va, const void *content, unsigned prot)
+{
+    u8 state = ps_get(va);
+
+    if ((state & PS_FREE) && !free_claim(va, va + PAGE_SIZE)) {
+        reclaim_wait();
+        return bring_page(va, content, prot);
+    }
+    state = ps_get(va);
+    if (state & PS_PRESENT)
+        return replace(va, state & PS_PERM, content, prot);
+    return pages_commit_copy(va, content, prot | TARGET_READ);
+}
+
+/* What is still saved has no counterpart in place. */
+static int bring(struct mm *to)
+{
+    u64 index = 0, value;
+    int err = 0;
+
+    while (!err && (value = radix_next(&to->saved, &index))) {
+        err = bring_page(index << PAGE_SHIFT, saved_page(value), saved_prot(value));
+        if (err)
+            break;
+        (void)radix_delete(&to->saved, index);
+        kpages_free(saved_page(value), 1);
+    }
+    return err;
+}
+
+static void lock_both(struct mm *a, struct mm *b) NO_LOCK_ANALYSIS
+{
+    if (a && b && a > b)
+        swap(a, b);
+    if (a)
+        mutex_lock(&a->lock);
+    if (b)
+        mutex_lock(&b->lock);
+}
+
+static void unlock_both(struct mm *a, struct mm *b) NO_LOCK_ANALYSIS
+{
+    if (a)
+        mutex_unlock(&a->lock);
+    if (b)
+        mutex_unlock(&b->lock);
+}
+
+int exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
+{
+    struct transit t = {.from = from, .to = to, .discard = discard};
+    int err = 0;
+
+    assert_held(&f->lock);
+    lock_both(from, to);
+    if (from)
+        err = put_away(&t);
+    if (!err)
+        err = bring(to);
+    unlock_both(from, to);
+    return err;
+}
+
+/* ---- Copying ------------------------------------------------------------------------------------------------- */
+
+static int copy_run(struct mm *mm, uintptr_t va, uintptr_t end, u8 state)
+{
+    unsigned prot = state & PS_PERM;
+    int err = prot & TARGET_READ ? 0 : pages_protect(va, end, state, prot | TARGET_READ);
+
+    for (uintptr_t at = va; at < end && !err; at += PAGE_SIZE)
+        err = save_copy(mm, at, prot);
+    if (!(prot & TARGET_READ))
+        (void)pages_protect(va, end, ps_get(va), prot);
+    return err;
+}
+
+static int copy_vma(struct mm *mm, struct vma *v)
+{
+    uintptr_t va = v->start, next;
+    int err = 0;
+    u8 state;
+
+    idle_claim(mm, v->start, v->end);
+    ps_for_each_run(va, next, v->end, 0xff, state)
+    {
+        if (state & PS_PRESENT)
+            err = copy_run(mm, va, next, state);
+        if (err)
+            break;
+    }
+    return err;
+}
+
+int exchange_copy(struct mm *mm)
+{
+    int err = 0;
+
+    for (struct vma *v = mm_find_next(mm, 0); v && !err; v = vma_next(v)) {
+        if (!(v->flags & VM_SHARED) && !is_clean(v))
+            err = copy_vma(mm, v);
+    }
+    if (err)
+        saved_free(mm);
+    return err;
+}
