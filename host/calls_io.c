@@ -230,10 +230,14 @@ int64_t host_poll(struct host_context *ctx, uint64_t size, void *fds, int64_t ti
     unsigned count = copy_fds(list, fds, size);
     long ret;
 
-    if (timeout_ns == 0)
-        ret = poll(list, count, 0) < 0 ? -errno : 0;
-    else
+    if (timeout_ns == 0) {
+        /* does not wait, so a signal that strikes it has nothing to end */
+        do {
+            ret = poll(list, count, 0) < 0 ? -errno : 0;
+        } while (ret == -EINTR);
+    } else {
         ret = do_ppoll(ctx, list, count, timeout_ns < 0 ? NULL : &timeout);
+    }
     return ret < 0 ? ret : return_fds(list, count, fds);
 }
 

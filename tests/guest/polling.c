@@ -97,6 +97,20 @@ static void test_quiet_input(void)
     CHECK(pselect(1, &r, NULL, NULL, &brief, NULL) == 0 && !FD_ISSET(0, &r));
 }
 
+/* A signal at any moment of a look at the input makes it neither ready nor broken. */
+static void test_interrupted_look(void)
+{
+    struct itimerval often = {{0, 150}, {0, 150}}, off = {{0, 0}, {0, 0}};
+    struct pollfd p = {0, POLLIN, 0};
+    int wrong = 0;
+
+    arm(SA_RESTART, 1);
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    for (int i = 0; i < 20000; i++)
+        wrong += poll(&p, 1, 0) > 0;
+    CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0 && wrong == 0);
+}
+
 /* The text comes half a second after the first line of output. */
 static void test_read(void)
 {
@@ -123,6 +137,7 @@ int main(void)
     test_poll(file);
     test_select(file);
     test_quiet_input();
+    test_interrupted_look();
     puts("ready");
     test_read();
     return guest_done();
