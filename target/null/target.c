@@ -122,6 +122,10 @@ void target_unpark(struct task *task)
     null_libc_event_set(task->target->event);
 }
 
+void target_unpark_now(void)
+{
+}
+
 void target_kick(struct task *task)
 {
     task_set_work(task, WORK_INTERRUPT);

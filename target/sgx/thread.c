@@ -197,11 +197,30 @@ void target_thread_put(struct target_thread *tt)
     list_push(&g_idle, tt);
 }
 
+/* With a spinlock held it is put off: threads are never freed, and a late unpark is a spurious one at worst. */
+static void unpark_outside(struct target_thread *tt)
+{
+    struct task *t = current;
+
+    if (t && t->spin_depth && t->unpark_count < UNPARKS_MAX)
+        t->unparks[t->unpark_count++] = tt;
+    else
+        (void)hostcall_unpark(tt->id);
+}
+
+void target_unpark_now(void)
+{
+    struct task *t = current;
+
+    while (t->unpark_count)
+        (void)hostcall_unpark(t->unparks[--t->unpark_count]->id);
+}
+
 static void unpark(struct target_thread *tt)
 {
     if (!__atomic_exchange_n(&tt->token, 1, __ATOMIC_SEQ_CST) &&
         __atomic_load_n(&tt->parked, __ATOMIC_SEQ_CST) && tt != thread_area()->target)
-        (void)hostcall_unpark(tt->id);
+        unpark_outside(tt);
 }
 
 void target_thread_run(struct target_thread *tt, struct task *task)

@@ -70,8 +70,10 @@ struct target_pollfd {
  */
 void target_park(struct target_pollfd *fds, unsigned count, u64 deadline);
 
-/* Wakes the thread that runs `task`. Callable with spinlocks held. */
+/* Wakes the thread that runs `task`. Callable with spinlocks held: the host hears of it when none is. */
 void target_unpark(struct task *task);
+/* What target_unpark() put off. Spinlocks call it. */
+void target_unpark_now(void);
 
 /* Makes a running `task` notice its pending work soon (interrupts user code). Spinlocks allowed. */
 void target_kick(struct task *task);

@@ -26,6 +26,7 @@
 #define RLIM_NLIMITS 16
 #endif
 #define RLIM_INFINITY_ (~0UL)
+#define UNPARKS_MAX    16
 #define CPU_MASK_WORDS 16 /* 1,024 processors */
 
 struct rlimit64_k {
@@ -170,6 +171,10 @@ struct task {
     int pdeath_signal;
     bool no_new_privs, keep_caps;
     struct target_thread *target;             /* the target's own */
+
+    /* Spinlocks held, and threads to wake once there are none; own thread only. */
+    unsigned spin_depth, unpark_count;
+    struct target_thread *unparks[UNPARKS_MAX];
 };
 
 /* task->work bits. */
