@@ -276,8 +276,7 @@ def cases(ctx):
     for module in TESTSUITE:
         def suite(m=module):
             root = real.root([PYTHON], [STDLIB])
-            # not `-m test`: its runner starts a watchdog thread, and there are no threads yet
-            r = ctx.inside(root, [PYTHON, "-m", "unittest", f"test.test_{m}"], env=PYTHON_ENV, memory="1g", timeout=900)
+            r = ctx.inside(root, [PYTHON, "-m", "test", f"test_{m}"], env=PYTHON_ENV, memory="1g", timeout=900)
             harness.expect(r.status == 0, f"status {r.status}: {r.text()[-1500:]} {r.errors()[-800:]}")
         yield harness.Case(f"python-test-{module}", suite)
     yield from program_cases(real)
