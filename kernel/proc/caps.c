@@ -88,6 +88,7 @@ long sys_capget(struct __user_cap_header_struct __user *header, void __user *dat
     struct __user_cap_data_struct d[_LINUX_CAPABILITY_U32S_3];
     struct __user_cap_header_struct h;
     struct task *t;
+    struct cred *c;
     unsigned words = 0;
     int ret = read_header(header, &h, &words);
 
@@ -98,11 +99,13 @@ long sys_capget(struct __user_cap_header_struct __user *header, void __user *dat
     t = task_of_pid(h.pid);
     if (!t)
         return -ESRCH;
+    c = task_cred(t);
     for (unsigned i = 0; i < words; i++) {
-        d[i].effective = (u32)(t->cred->cap_effective >> 32 * i);
-        d[i].permitted = (u32)(t->cred->cap_permitted >> 32 * i);
-        d[i].inheritable = (u32)(t->cred->cap_inheritable >> 32 * i);
+        d[i].effective = (u32)(c->cap_effective >> 32 * i);
+        d[i].permitted = (u32)(c->cap_permitted >> 32 * i);
+        d[i].inheritable = (u32)(c->cap_inheritable >> 32 * i);
     }
+    cred_put(c);
     task_put(t);
     return data ? copy_to_user(data, d, words * sizeof(d[0])) : 0;
 }

@@ -29,6 +29,7 @@ struct clone_request {
     u64 stack; /* the new stack pointer, 0: the creator's */
     u64 tls;
     pid_t __user *parent_tid, *child_tid;
+    int __user *pidfd;
 };
 
 #define CLONE_LEGACY_FLAGS 0xffffffffUL
@@ -36,14 +37,15 @@ struct clone_request {
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 
-/* As Linux's copy_process(). Namespaces are not built in, pidfds not served yet. */
+/* As Linux's copy_process(). Namespaces and control groups are not built in; the first process has no parent. */
 static int check_flags(u64 flags)
 {
     if ((flags & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) ||
         ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
         ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) || (flags & CLONE_NAMESPACES))
         return -EINVAL;
-    if (flags & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+    if ((flags & CLONE_INTO_CGROUP) || ((flags & CLONE_PARENT) && !current->group->parent) ||
+        ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD))))
         return -EINVAL;
     return 0;
 }
@@ -156,12 +158,22 @@ static int task_fill(struct task *t, const struct clone_request *rq)
     return err;
 }
 
-/* setrlimit(2): RLIMIT_NPROC, which the privileged may exceed, and the memory that a thread takes. */
+static bool count_mine(struct task *t, void *arg)
+{
+    *(u64 *)arg += t->cred->uid == current->cred->uid; /* group->lock is held */
+    return true;
+}
+
+/* setrlimit(2): RLIMIT_NPROC bounds a user's threads; root and the privileged may exceed it. */
 static int check_limit(void)
 {
-    if (task_count() < rlimit(RLIMIT_NPROC) || capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN))
+    u64 count = 0;
+
+    if (!current->cred->uid || task_count() < rlimit(RLIMIT_NPROC) || capable(CAP_SYS_RESOURCE) ||
+        capable(CAP_SYS_ADMIN))
         return 0;
-    return -EAGAIN;
+    task_for_each(count_mine, &count);
+    return count < rlimit(RLIMIT_NPROC) ? 0 : -EAGAIN;
 }
 
 static struct group *choose_group(const struct clone_request *rq, pid_t tid)
@@ -235,17 +247,11 @@ static int give_memory(struct task *t, u64 flags)
 /* From here on the new task exists. */
 static void publish(struct task *t, const struct clone_request *rq)
 {
-    struct group *self = current->group, *parent = self;
-
     task_publish(t);
     if (rq->flags & CLONE_THREAD)
         return;
-    if (rq->flags & CLONE_PARENT) {
-        t->group->exit_signal = self->exit_signal;
-        parent = self->parent ? self->parent : self;
-    }
     ref_get(&t->group->ref); /* the table's */
-    group_add_child(parent, t->group);
+    group_add_child(t->group, rq->flags & CLONE_PARENT);
 }
 
 /* vfork(2): sleeps until the child has other memory. A deadly signal ends the wait, not the child. */
@@ -253,9 +259,49 @@ static void wait_vfork(struct group *child)
 {
     int ret;
 
-    while (!READ_ONCE(child->vfork_done) && !task_must_end())
-        wait_event(ret, &child->exit_wait, READ_ONCE(child->vfork_done) || task_must_end(),
-                   DEADLINE_NONE, false);
+    current->uninterruptible = true;
+    while (!READ_ONCE(child->vfork_done) && !signal_fatal_pending())
+        wait_event(ret, &child->exit_wait,
+                   READ_ONCE(child->vfork_done) || signal_fatal_pending(), DEADLINE_NONE, false);
+    current->uninterruptible = false;
+}
+
+/* ---- CLONE_PIDFD --------------------------------------------------------------------------------------- */
+
+/* A descriptor on its way: its number has been told, its file not installed. */
+struct new_pidfd {
+    int fd;
+    struct file *file; /* NULL: none asked for */
+};
+
+static int new_pidfd_prepare(struct new_pidfd *p, struct group *g, const struct clone_request *rq)
+{
+    struct file *f;
+    int fd;
+
+    if (!(rq->flags & CLONE_PIDFD))
+        return 0;
+    fd = fd_reserve(0, true);
+    if (fd < 0)
+        return fd;
+    f = pidfd_file(g, 0);
+    if (!IS_ERR(f) && !put_user(fd, rq->pidfd)) {
+        *p = (struct new_pidfd){.fd = fd, .file = f};
+        return 0;
+    }
+    fd_cancel(fd);
+    if (IS_ERR(f))
+        return (int)PTR_ERR(f);
+    file_put(f);
+    return -EFAULT;
+}
+
+static void new_pidfd_discard(struct new_pidfd *p)
+{
+    if (!p->file)
+        return;
+    fd_cancel(p->fd);
+    file_put(p->file);
 }
 
 static long run(struct task *t, struct target_thread *thread, const struct clone_request *rq)
@@ -277,6 +323,7 @@ static long run(struct task *t, struct target_thread *thread, const struct clone
 static long do_clone(const struct clone_request *rq)
 {
     struct target_thread *thread;
+    struct new_pidfd pidfd = {0};
     struct task *t;
     int err = check_request(rq);
 
@@ -286,9 +333,15 @@ static long do_clone(const struct clone_request *rq)
     if (IS_ERR(t))
         return PTR_ERR(t);
     thread = target_thread_get();
-    err = thread ? give_memory(t, rq->flags) : -EAGAIN;
+    err = thread ? new_pidfd_prepare(&pidfd, t->group, rq) : -EAGAIN;
     if (!err)
+        err = give_memory(t, rq->flags);
+    if (!err) {
+        if (pidfd.file)
+            fd_commit(pidfd.fd, pidfd.file);
         return run(t, thread, rq);
+    }
+    new_pidfd_discard(&pidfd);
     if (thread)
         target_thread_put(thread);
     task_discard(t);
@@ -317,8 +370,11 @@ long sys_clone(unsigned long flags, unsigned long stack, void __user *parent_tid
                                .stack = stack,
                                .tls = tls,
                                .parent_tid = parent_tid,
-                               .child_tid = child_tid};
+                               .child_tid = child_tid,
+                               .pidfd = parent_tid};
 
+    if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID)) /* one place for two results */
+        return -EINVAL;
     return do_clone(&rq);
 }
 
@@ -366,7 +422,12 @@ long sys_clone3(void __user *uargs, size_t size)
                                 .stack = args.stack + args.stack_size,
                                 .tls = args.tls,
                                 .parent_tid = (pid_t __user *)args.parent_tid,
-                                .child_tid = (pid_t __user *)args.child_tid};
+                                .child_tid = (pid_t __user *)args.child_tid,
+                                .pidfd = (int __user *)args.pidfd};
+
+    if ((rq.flags & CLONE_PIDFD) && (rq.flags & CLONE_PARENT_SETTID) &&
+        args.pidfd == args.parent_tid)
+        return -EINVAL;
     return do_clone(&rq);
 }
 

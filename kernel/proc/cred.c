@@ -56,7 +56,7 @@ void cred_commit(struct cred *c)
 
     if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
         old->fsgid != c->fsgid)
-        t->pdeath_signal = 0;
+        t->pdeath_signal = t->group->dumpable = 0;
     spin_lock(&t->group->lock); /* others look at it with this lock */
     __atomic_store_n(&t->cred, c, __ATOMIC_RELEASE);
     spin_unlock(&t->group->lock);

@@ -120,7 +120,8 @@ static int exec_run(int dfd, const char *path, unsigned lookup, char *const argv
     if (ret)
         return ret;
     group_timers_exec(t->group);
-    t->pdeath_signal = 0;
+    WRITE_ONCE(t->group->execed, true);
+    t->group->dumpable = 1;
     t->regs->orig_rax = -1;
     return cred_exec();
 }

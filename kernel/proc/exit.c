@@ -16,19 +16,29 @@
 #include "internal.h"
 #include <syscalls.gen.h>
 
-/* Tells all threads but the current one to end. */
-static void kill_others(struct group *g) REQUIRES(&g->lock)
+/* Tells all threads but one to end. */
+static void kill_but(struct group *g, const struct task *spared) REQUIRES(&g->lock)
 {
     struct task *t;
 
     list_for_each(t, &g->tasks, group_link)
     {
-        if (t == current || t->dead)
-            continue;
-        task_set_work(t, WORK_KILL);
-        target_unpark(t);
-        target_kick(t);
+        if (t != spared && !t->dead)
+            task_interrupt(t, WORK_KILL);
     }
+}
+
+bool group_kill(struct group *g, int wait_status)
+{
+    assert_held(&g->lock);
+    if (g->exec_task)
+        return false;
+    if (!g->exiting) {
+        g->exiting = true;
+        g->exit_status = wait_status;
+        kill_but(g, NULL);
+    }
+    return true;
 }
 
 /* Publishes the status and tells the other threads. */
@@ -38,7 +48,7 @@ static void group_begin_exit(struct group *g, int status)
     if (!g->exiting && !g->exec_task) {
         g->exiting = true;
         g->exit_status = status;
-        kill_others(g);
+        kill_but(g, current);
     }
     spin_unlock(&g->lock);
 }
@@ -95,6 +105,7 @@ static bool group_leave(struct task *t)
     __atomic_fetch_sub(&g_task_count, 1, __ATOMIC_RELAXED);
     spin_unlock(&g->lock);
     waitqueue_wake(&g->exit_wait, ~0u);
+    signal_stop_settle(g);
     if (unlisted)
         task_put(t);
     return last;
@@ -105,17 +116,19 @@ static _Noreturn void enclave_end(struct group *g)
 {
     int status = READ_ONCE(g->exit_status);
 
-    strace_end(status);
     kernel_report();
     target_exit(status);
 }
 
-static _Noreturn void task_end(struct task *t)
+/* `status`: of the thread alone. */
+static _Noreturn void task_end(struct task *t, int status)
 {
     struct group *g = t->group;
 
     signal_task_exit(t);
     task_release(t);
+    group_children_pass(g, t->tid);
+    strace_end(READ_ONCE(g->exiting) ? READ_ONCE(g->exit_status) : status);
     if (group_leave(t)) {
         group_timers_exit(g);
         if (g->tgid == FIRST_PID)
@@ -128,7 +141,7 @@ static _Noreturn void task_end(struct task *t)
 _Noreturn void task_exit_group(int wait_status)
 {
     group_begin_exit(current->group, wait_status);
-    task_end(current);
+    task_end(current, wait_status);
 }
 
 bool task_must_end(void)
@@ -141,7 +154,7 @@ bool task_must_end(void)
 
 _Noreturn void task_end_killed(void)
 {
-    task_end(current);
+    task_end(current, 0);
 }
 
 /* Only the last thread's own end decides the process' status. */
@@ -162,8 +175,9 @@ long sys_exit_group(int status)
 
 long sys_exit(int status)
 {
-    thread_exit_status(current->group, (status & 0xff) << 8);
-    task_end(current);
+    status = (status & 0xff) << 8;
+    thread_exit_status(current->group, status);
+    task_end(current, status);
 }
 
 /* ---- exec(2) ---------------------------------------------------------------------------------------- */
@@ -173,6 +187,7 @@ static void take_leadership(struct task *t) REQUIRES(&t->group->lock)
 {
     struct group *g = t->group;
     struct task *leader;
+    pid_t old = t->tid;
 
     list_for_each(leader, &g->tasks, group_link)
     {
@@ -182,6 +197,7 @@ static void take_leadership(struct task *t) REQUIRES(&t->group->lock)
         t->tid = g->tgid;
         spin_unlock(&g->lock);
         task_put(leader);
+        group_children_pass(g, old);
         spin_lock(&g->lock);
         return;
     }
@@ -200,7 +216,7 @@ int task_become_only(void)
     }
     if (g->live > 1 || t->tid != g->tgid) {
         g->exec_task = t;
-        kill_others(g);
+        kill_but(g, t);
         spin_unlock(&g->lock);
         do
             wait_event(ret, &g->exit_wait, READ_ONCE(g->live) == 1, DEADLINE_NONE, false);

@@ -9,6 +9,7 @@
 #include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/time.h>
+#include <kernel/jobs.h>
 #include "internal.h"
 
 /* ---- Making ---------------------------------------------------------------------------------------- */
@@ -27,8 +28,6 @@ static void copy_locked(struct group *g, struct group *from)
 {
     spin_lock(&from->lock);
     memcpy(g->rlimits, from->rlimits, sizeof(g->rlimits));
-    g->pgid = from->pgid;
-    g->sid = from->sid;
     g->dumpable = from->dumpable;
     g->oom_score_adj = from->oom_score_adj;
     g->personality = from->personality;
@@ -49,11 +48,21 @@ struct group *group_create_child(pid_t tgid, int exit_signal)
     return g;
 }
 
-void group_add_child(struct group *parent, struct group *g)
+/* Process group, session and terminal are the creator's at the moment when others see the child. */
+void group_add_child(struct group *g, bool sibling)
 {
+    struct group *self = current->group, *parent;
+
     spin_lock(&g_task_list_lock);
+    parent = sibling ? self->parent : self;
     g->parent = parent;
+    g->parent_tid = sibling ? self->parent_tid : current->tid;
+    if (sibling)
+        g->exit_signal = self->exit_signal;
     WRITE_ONCE(g->ppid, parent->tgid);
+    g->pgid = self->pgid;
+    g->sid = self->sid;
+    tty_inherit(g, self);
     list_add_tail(&parent->children, &g->sibling);
     spin_unlock(&g_task_list_lock);
     group_publish(g);
@@ -129,26 +138,124 @@ static struct group *find_reaper(struct group *g) REQUIRES(&g_task_list_lock)
     return p;
 }
 
-/* Hands the children on; the new parent may have dead ones to wait for. */
-static void hand_children_on(struct group *g)
+/* The signal that a process asked for when its creator ends (PR_SET_PDEATHSIG); 0: none. */
+static int pdeath_signal(struct group *g)
 {
-    struct group *child, *tmp, *reaper;
+    struct task *t;
+    int sig = 0;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (!sig && !t->dead)
+            sig = t->pdeath_signal;
+    }
+    spin_unlock(&g->lock);
+    return sig;
+}
+
+/* One child that changed hands, and what follows from it. References on both. */
+struct passed {
+    struct group *child, *reaper;
+    bool zombie;
+    bool hang_up; /* its process group has lost who could continue it */
+};
+
+/* Hands the first child on. False: there is none. */
+static bool pass_first(struct group *g, struct passed *p)
+{
+    struct group *child = NULL;
 
     spin_lock(&g_task_list_lock);
-    reaper = find_reaper(g);
-    list_for_each_safe(child, tmp, &g->children, sibling)
-    {
+    if (!list_empty(&g->children)) {
+        child = list_first(&g->children, struct group, sibling);
+        p->child = child;
+        p->reaper = find_reaper(g);
         list_del(&child->sibling);
-        child->parent = reaper;
-        child->orphaned = true;
+        child->parent = p->reaper;
+        child->parent_tid = p->reaper->tgid;
         child->exit_signal = SIGCHLD;
-        WRITE_ONCE(child->ppid, reaper->tgid);
-        list_add_tail(&reaper->children, &child->sibling);
+        WRITE_ONCE(child->ppid, p->reaper->tgid);
+        list_add_tail(&p->reaper->children, &child->sibling);
+        p->zombie = child->zombie;
+        p->hang_up = !child->zombie && pgrp_left(child, g, NULL);
+        ref_get(&child->ref);
+        ref_get(&p->reaper->ref);
     }
-    ref_get(&reaper->ref);
     spin_unlock(&g_task_list_lock);
-    waitqueue_wake(&reaper->child_wait, ~0u);
-    group_put(reaper);
+    return child;
+}
+
+static void tell_end(struct group *g, struct group *parent, int sig);
+
+static void hand_children_on(struct group *g)
+{
+    struct passed p;
+
+    while (pass_first(g, &p)) {
+        int sig = p.zombie ? 0 : pdeath_signal(p.child);
+
+        if (sig)
+            signal_send_group(p.child, sig, NULL);
+        if (p.hang_up)
+            pgrp_hang_up(READ_ONCE(p.child->pgid));
+        if (p.zombie)
+            tell_end(p.child, p.reaper, SIGCHLD);
+        waitqueue_wake(&p.reaper->child_wait, ~0u);
+        group_put(p.child);
+        group_put(p.reaper);
+    }
+}
+
+/* The thread that is to stand for `from` as its children's creator: any that lives, the leader's number else. */
+static pid_t heir(struct group *g, pid_t from)
+{
+    struct task *t;
+    pid_t tid = g->tgid;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (!t->dead && t->tid != from) {
+            tid = t->tid;
+            break;
+        }
+    }
+    spin_unlock(&g->lock);
+    return tid;
+}
+
+/* The next child that thread `from` made, now `to`'s; with a reference, or NULL. */
+static struct group *pass_made(struct group *g, pid_t from, pid_t to)
+{
+    struct group *child, *found = NULL;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(child, &g->children, sibling)
+    {
+        if (child->parent_tid == from) {
+            child->parent_tid = to;
+            ref_get(&child->ref);
+            found = child;
+            break;
+        }
+    }
+    spin_unlock(&g_task_list_lock);
+    return found;
+}
+
+void group_children_pass(struct group *g, pid_t from)
+{
+    struct group *child;
+    pid_t to = heir(g, from);
+
+    while (to != from && (child = pass_made(g, from, to))) {
+        int sig = READ_ONCE(child->zombie) || to == current->tid ? 0 : pdeath_signal(child);
+
+        if (sig)
+            signal_send_group(child, sig, NULL);
+        group_put(child);
+    }
 }
 
 void group_reap(struct group *g)
@@ -161,6 +268,8 @@ void group_reap(struct group *g)
         list_del(&leader->group_link);
     }
     spin_unlock(&g->lock);
+    __atomic_store_n(&g->gone, true, __ATOMIC_RELEASE);
+    waitqueue_wake(&g->exit_wait, ~0u);
     if (leader)
         task_put(leader);
     group_unpublish(g);
@@ -173,31 +282,60 @@ void group_unlink(struct group *g)
     g->parent = NULL;
 }
 
-/* Sets the zombie on show, or away at once when its parent does not want to know. True: away. */
-static bool become_zombie(struct group *g, bool unwanted)
+/* Takes the zombie off its parent's list, unless somebody has. */
+static bool unlink_zombie(struct group *g)
 {
+    bool mine;
+
     spin_lock(&g_task_list_lock);
-    g->zombie = true;
-    if (unwanted)
+    mine = g->parent;
+    if (mine)
         group_unlink(g);
     spin_unlock(&g_task_list_lock);
-    return unwanted;
+    return mine;
+}
+
+/* Tells the parent of a zombie, which goes away at once when the parent does not want to know. */
+static void tell_end(struct group *g, struct group *parent, int sig)
+{
+    bool unwanted = sig == SIGCHLD && signal_child_flags(parent, SA_NOCLDWAIT);
+    siginfo_t info = child_info(g, sig, READ_ONCE(g->exit_status));
+
+    if (unwanted && unlink_zombie(g))
+        group_reap(g);
+    if (sig)
+        signal_send_group(parent, sig, &info);
+    waitqueue_wake(&parent->child_wait, ~0u);
+}
+
+/* From here on the parent sees that it ended. */
+static struct group *become_zombie(struct group *g, bool *hang_up)
+{
+    struct group *parent;
+
+    spin_lock(&g_task_list_lock);
+    parent = g->parent;
+    ref_get(&parent->ref);
+    ref_get(&g->ref); /* the parent may take it away at once */
+    *hang_up = pgrp_left(g, parent, g);
+    g->zombie = true;
+    spin_unlock(&g_task_list_lock);
+    waitqueue_wake(&g->exit_wait, ~0u);
+    return parent;
 }
 
 void group_end(struct group *g)
 {
     struct group *parent;
-    int sig = g->exit_signal;
-    siginfo_t info = child_info(g, sig, READ_ONCE(g->exit_status));
-    bool away;
+    pid_t pgid = READ_ONCE(g->pgid);
+    bool hang_up;
 
+    tty_leader_ended(g);
     hand_children_on(g);
-    parent = parent_get(g);
-    away = become_zombie(g, sig == SIGCHLD && signal_child_flags(parent, SA_NOCLDWAIT));
-    if (sig)
-        signal_send_group(parent, sig, &info);
-    waitqueue_wake(&parent->child_wait, ~0u);
+    parent = become_zombie(g, &hang_up);
+    if (hang_up)
+        pgrp_hang_up(pgid);
+    tell_end(g, parent, READ_ONCE(g->exit_signal));
     group_put(parent);
-    if (away)
-        group_reap(g);
+    group_put(g);
 }

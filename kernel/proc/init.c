@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The first process: pid 1, as in a container, but without the protection that init has on Linux. */
+/*
+ * Making processes and threads, and the first one: pid 1, as in a container, but without the protection that init
+ * has on Linux.
+ */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/printk.h>
@@ -66,9 +69,12 @@ void task_publish(struct task *t)
 
     ref_get(&t->ref);
     __atomic_fetch_add(&g_task_count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&g_task_total, 1, __ATOMIC_RELAXED);
     spin_lock(&g->lock);
     list_add_tail(&g->tasks, &t->group_link);
     g->live++;
+    if (g->exiting || g->exec_task || g->stopped) /* what the others were told already */
+        task_set_work(t, WORK_SIGNAL | WORK_KILL);
     spin_unlock(&g->lock);
 }
 

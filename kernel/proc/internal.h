@@ -11,16 +11,35 @@
 struct group *group_create(pid_t tgid);
 /* A child of the current process with its own number, not yet published; NULL: no memory. */
 struct group *group_create_child(pid_t tgid, int exit_signal);
-/* Publishes it below its parent. */
-void group_add_child(struct group *parent, struct group *g);
+/* Publishes it as a child of the current thread; `sibling`: of the current process' parent (CLONE_PARENT). */
+void group_add_child(struct group *g, bool sibling);
 /* The last thread has ended: the parent hears of it, children go to another. Not for the first process. */
 void group_end(struct group *g);
 /* Takes a dead process off its parent's list. g_task_list_lock held. */
 void group_unlink(struct group *g) REQUIRES(&g_task_list_lock);
+/* A thread ends or exec(2) gives it another number: children that it made are another thread's. */
+void group_children_pass(struct group *g, pid_t from);
 /* The dead process that was taken off goes away. */
 void group_reap(struct group *g);
-/* The user of a process, dead or alive. */
-uid_t group_uid(struct group *g);
+/* Every process; each with the table's reference. */
+extern struct list g_groups GUARDED_BY(&g_task_list_lock);
+
+/* proc/jobs.c: the process with the smallest number >= from in a process group, with a reference, or NULL. */
+struct group *pgrp_next(pid_t pgid, pid_t from);
+/*
+ * Whether `g`'s process group has stopped members and nobody to continue them, now that `keeper` no longer counts
+ * as g's parent, or `ignored` as a member. g_task_list_lock held.
+ */
+bool pgrp_left(const struct group *g, const struct group *keeper, const struct group *ignored)
+    REQUIRES(&g_task_list_lock);
+/* SIGHUP and SIGCONT for such a group. */
+void pgrp_hang_up(pid_t pgid);
+
+/* proc/access.c: whether the caller's effective user is the effective or real one of `c`: sched(7), setpriority(2). */
+bool cred_owns(const struct cred *c);
+
+/* proc/pidfd.c: a file for a process; ERR_PTR(-ENOMEM). `flags`: O_NONBLOCK or 0. */
+struct file *pidfd_file(struct group *g, unsigned flags);
 
 /* Statuses of wait(2). HAS_STATUS is set inside to tell "ended with 0" from "nothing". */
 #define WAIT_CONTINUED  0xffff
@@ -42,6 +61,7 @@ struct task *task_create(struct group *g, pid_t tid);
 void task_publish(struct task *t);
 /* Threads that were published and have not ended; atomic. */
 extern unsigned g_task_count;
+extern u64 g_task_total; /* and how many there ever were */
 
 /* A number that no task, process, process group or session has. -EAGAIN when all are taken. */
 pid_t pid_alloc(void);
@@ -57,6 +77,9 @@ struct cred *cred_create_root(void);
 int cred_exec(void);
 /* uid changes' effect on capabilities (capabilities(7)); `c` is being prepared from `old`. */
 void cred_fix_caps(struct cred *c, const struct cred *old, bool keep_caps);
+
+#define NICE_MIN (-20)
+#define NICE_MAX 19
 
 void rlimits_init(struct rlimit64_k *limits);
 

@@ -14,8 +14,9 @@
 
 spinlock_t g_task_list_lock = SPINLOCK_INIT("task_list");
 
-static struct list g_groups GUARDED_BY(&g_task_list_lock) = LIST_INIT(g_groups);
+struct list g_groups GUARDED_BY(&g_task_list_lock) = LIST_INIT(g_groups);
 static unsigned g_group_count GUARDED_BY(&g_task_list_lock);
+static pid_t g_last_pid GUARDED_BY(&g_task_list_lock) = FIRST_PID;
 
 void group_publish(struct group *g)
 {
@@ -35,6 +36,17 @@ void group_unpublish(struct group *g)
 }
 
 unsigned g_task_count;
+u64 g_task_total;
+
+u64 task_total(void)
+{
+    return __atomic_load_n(&g_task_total, __ATOMIC_RELAXED);
+}
+
+pid_t pid_last(void)
+{
+    return READ_ONCE(g_last_pid);
+}
 
 unsigned task_count(void)
 {
@@ -50,7 +62,6 @@ unsigned group_count(void)
 
 #define PID_FIRST_REUSED 300 /* low numbers are for those who were first, as on Linux */
 
-static pid_t g_last_pid GUARDED_BY(&g_task_list_lock) = FIRST_PID;
 static bool g_pids_wrapped GUARDED_BY(&g_task_list_lock);
 
 static bool number_used(struct group *g, pid_t pid)
@@ -95,6 +106,16 @@ pid_t pid_alloc(void)
     }
     spin_unlock(&g_task_list_lock);
     return pid;
+}
+
+bool pid_in_use(pid_t pid)
+{
+    bool used;
+
+    spin_lock(&g_task_list_lock);
+    used = pid_used(pid);
+    spin_unlock(&g_task_list_lock);
+    return used;
 }
 
 struct group *group_find(pid_t tgid)
@@ -161,6 +182,56 @@ struct task *task_find(pid_t tid)
     }
     spin_unlock(&g_task_list_lock);
     return found;
+}
+
+static bool group_for_each(struct group *g, bool (*fn)(struct task *t, void *arg), void *arg)
+{
+    struct task *t;
+    bool more = true;
+
+    spin_lock(&g->lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        more = t->dead || fn(t, arg);
+        if (!more)
+            break;
+    }
+    spin_unlock(&g->lock);
+    return more;
+}
+
+void task_for_each(bool (*fn)(struct task *t, void *arg), void *arg)
+{
+    struct group *g;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        if (!group_for_each(g, fn, arg))
+            break;
+    }
+    spin_unlock(&g_task_list_lock);
+}
+
+void task_interrupt(struct task *t, u32 bits)
+{
+    task_set_work(t, bits);
+    if (t == current)
+        return;
+    __atomic_store_n(&t->woken, 1, __ATOMIC_RELEASE);
+    target_unpark(t);
+    target_kick(t);
+}
+
+struct cred *task_cred(struct task *t)
+{
+    struct cred *c;
+
+    spin_lock(&t->group->lock);
+    c = t->cred;
+    ref_get(&c->ref);
+    spin_unlock(&t->group->lock);
+    return c;
 }
 
 struct mm *task_mm(struct task *t)

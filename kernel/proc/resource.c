@@ -123,7 +123,7 @@ long sys_sysinfo(struct sysinfo __user *info)
     si.uptime = (__kernel_long_t)(time_monotonic() / NSEC_PER_SEC);
     si.totalram = stats.limit_pages * PAGE_SIZE;
     si.freeram = (stats.limit_pages - min(stats.used_pages, stats.limit_pages)) * PAGE_SIZE;
-    si.procs = (u16)min(group_count(), 65535u);
+    si.procs = (u16)min(task_count(), 65535u); /* threads, as Linux counts */
     si.mem_unit = 1;
     return copy_to_user(info, &si, sizeof(si));
 }

@@ -2,7 +2,7 @@
 /*
  * Resource limits: getrlimit(2), setrlimit(2), prlimit64(2). Limits are the process', guarded by
  * group->lock; a single one may be read without. What is enforced: AS, DATA and STACK by mm, FSIZE and
- * NOFILE by vfs, SIGPENDING by signals, NICE and RTPRIO by scheduling calls, CPU by time/cpulimit.c; the rest is
+ * NOFILE by vfs, SIGPENDING by signals, NPROC by clone, NICE and RTPRIO by scheduling calls, CPU by time/cpulimit.c; the rest is
  * kept and told.
  */
 #include <kernel/syscall.h>
@@ -89,6 +89,22 @@ long sys_setrlimit(unsigned resource, const struct rlimit __user *limit)
     return rlimit_swap(current->group, resource, &l, &old);
 }
 
+/* prlimit(2): another process' limits are for a caller whose real ids are all of its ids. */
+static int check_other(struct task *t)
+{
+    const struct cred *self = current_cred();
+    struct cred *c;
+    bool allowed;
+
+    if (t->group == current->group || capable(CAP_SYS_RESOURCE))
+        return 0;
+    c = task_cred(t);
+    allowed = self->uid == c->euid && self->uid == c->suid && self->uid == c->uid &&
+              self->gid == c->egid && self->gid == c->sgid && self->gid == c->gid;
+    cred_put(c);
+    return allowed ? 0 : -EPERM;
+}
+
 long sys_prlimit64(pid_t pid, unsigned resource, const struct rlimit64 __user *new_limit,
                    struct rlimit64 __user *old_limit)
 {
@@ -103,7 +119,9 @@ long sys_prlimit64(pid_t pid, unsigned resource, const struct rlimit64 __user *n
     t = task_of_pid(pid);
     if (!t)
         return -ESRCH;
-    ret = rlimit_swap(t->group, resource, new_limit ? &l : NULL, &old);
+    ret = check_other(t);
+    if (!ret)
+        ret = rlimit_swap(t->group, resource, new_limit ? &l : NULL, &old);
     task_put(t);
     if (ret)
         return ret;

@@ -26,7 +26,11 @@ long sys_get_robust_list(pid_t pid, void __user *head, void __user *size)
 
     if (!t)
         return -ESRCH;
-    list = t->robust_list;
+    if (task_may_access(t, ACCESS_REAL)) {
+        task_put(t);
+        return -EPERM;
+    }
+    list = READ_ONCE(t->robust_list);
     task_put(t);
     if (copy_to_user(size, &list_size, sizeof(list_size)))
         return -EFAULT;

@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scheduling parameters: policies, priorities, nice values and affinity are kept and told; the host,
- * which schedules, does not hear of them. The rules and errors are sched(7)'s. Own task only: the
- * numbers of others give ESRCH while there are none.
+ * which schedules, does not hear of them. The rules and errors are sched(7)'s. Nice values as such are
+ * priority.c's.
+ *
+ * Locking: group->lock guards a thread's struct sched_state and its credentials.
  */
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
 #include <kernel/time.h>
 #include <kernel/uaccess.h>
-#include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
 #include "internal.h"
 #include <syscalls.gen.h>
 
 #define RT_PRIORITY_MAX 99
-#define NICE_MIN (-20)
-#define NICE_MAX 19
 #define RR_INTERVAL_NS 100000000UL
-
-/* The task for `pid` (0: the caller). Only the caller's own thread can be meant yet. */
-static struct sched_state *sched_of(pid_t pid)
-{
-    if (pid && pid != current->tid)
-        return NULL;
-    return &current->sched;
-}
 
 long sys_sched_yield(void)
 {
     target_yield();
+    return 0;
+}
+
+/* What is kept for a thread (0: the caller's). -EINVAL, -ESRCH. */
+static int state_of(pid_t pid, struct sched_state *s)
+{
+    struct task *t;
+
+    if (pid < 0)
+        return -EINVAL;
+    t = task_of_pid(pid);
+    if (!t)
+        return -ESRCH;
+    spin_lock(&t->group->lock);
+    *s = t->sched;
+    spin_unlock(&t->group->lock);
+    task_put(t);
     return 0;
 }
 
@@ -47,73 +55,128 @@ static bool policy_known(int policy)
            policy == SCHED_IDLE;
 }
 
-/* SCHED_DEADLINE would be a promise that nobody can keep: -EINVAL, as for an unknown policy. */
-static long set_policy(struct sched_state *s, int policy, int priority)
-{
-    bool reset = policy & SCHED_RESET_ON_FORK;
+/* What a thread is to have. */
+struct change {
+    int policy, priority, nice;
+    bool reset;         /* on fork */
+    bool keep_policy, keep_params;
+};
 
-    policy &= ~SCHED_RESET_ON_FORK;
-    if (!policy_known(policy))
+static int check_change(struct change *c, const struct sched_state *s)
+{
+    if (c->keep_policy)
+        c->policy = s->policy;
+    /* SCHED_DEADLINE would be a promise that nobody can keep: -EINVAL, as for an unknown policy. */
+    if (!policy_known(c->policy))
         return -EINVAL;
-    if (is_realtime(policy) ? priority < 1 || priority > RT_PRIORITY_MAX : priority != 0)
+    if (is_realtime(c->policy) ? c->priority < 1 || c->priority > RT_PRIORITY_MAX : c->priority != 0)
         return -EINVAL;
-    if (is_realtime(policy) && !capable(CAP_SYS_NICE) && (u64)priority > rlimit(RLIMIT_RTPRIO))
-        return -EPERM;
-    s->policy = policy;
-    s->priority = priority;
-    s->flags = reset ? SCHED_FLAG_RESET_ON_FORK : 0;
+    if (c->policy != SCHED_NORMAL && c->policy != SCHED_BATCH)
+        c->nice = s->nice;
     return 0;
+}
+
+/* sched(7): what the unprivileged may do, bounded by the target's RLIMIT_RTPRIO and RLIMIT_NICE. */
+static int check_rights(const struct change *c, const struct task *t) REQUIRES(&t->group->lock)
+{
+    const struct sched_state *s = &t->sched;
+    u64 top = t->group->rlimits[RLIMIT_RTPRIO].cur;
+
+    if (capable(CAP_SYS_NICE))
+        return 0;
+    if (is_realtime(c->policy) &&
+        ((c->policy != s->policy && !top) || (c->priority > s->priority && (u64)c->priority > top)))
+        return -EPERM;
+    if (c->nice < s->nice && (u64)(20 - c->nice) > t->group->rlimits[RLIMIT_NICE].cur)
+        return -EPERM;
+    if (!cred_owns(t->cred) || ((s->flags & SCHED_FLAG_RESET_ON_FORK) && !c->reset))
+        return -EPERM;
+    return 0;
+}
+
+static int change_locked(struct change *c, struct task *t) REQUIRES(&t->group->lock)
+{
+    struct sched_state *s = &t->sched;
+    int ret = check_change(c, s);
+
+    if (!ret)
+        ret = check_rights(c, t);
+    if (ret)
+        return ret;
+    s->policy = c->policy;
+    s->priority = c->priority;
+    s->flags = c->reset ? SCHED_FLAG_RESET_ON_FORK : 0;
+    if (!c->keep_params)
+        s->nice = max(NICE_MIN, min(NICE_MAX, c->nice));
+    return 0;
+}
+
+static long change(pid_t pid, struct change *c)
+{
+    struct task *t = task_of_pid(pid);
+    int ret;
+
+    if (!t)
+        return -ESRCH;
+    spin_lock(&t->group->lock);
+    ret = change_locked(c, t);
+    spin_unlock(&t->group->lock);
+    task_put(t);
+    return ret;
 }
 
 long sys_sched_setscheduler(pid_t pid, int policy, const struct sched_param __user *param)
 {
+    struct change c = {.policy = policy & ~SCHED_RESET_ON_FORK,
+                       .reset = policy & SCHED_RESET_ON_FORK,
+                       .nice = NICE_MAX,
+                       .keep_params = true};
     struct sched_param p;
 
     if (pid < 0 || policy < 0 || !param)
         return -EINVAL;
     if (get_user(p, param))
         return -EFAULT;
-    if (!sched_of(pid))
-        return -ESRCH;
-    return set_policy(sched_of(pid), policy, p.sched_priority);
+    c.priority = p.sched_priority;
+    return change(pid, &c);
 }
 
 long sys_sched_setparam(pid_t pid, const struct sched_param __user *param)
 {
+    struct change c = {.keep_policy = true, .keep_params = true, .nice = NICE_MAX};
     struct sched_param p;
-    struct sched_state *s = sched_of(pid);
+    struct sched_state s;
+    int err;
 
     if (pid < 0 || !param)
         return -EINVAL;
     if (get_user(p, param))
         return -EFAULT;
-    if (!s)
-        return -ESRCH;
-    return set_policy(s, s->policy | (s->flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0),
-                      p.sched_priority);
+    err = state_of(pid, &s);
+    if (err)
+        return err;
+    c.priority = p.sched_priority;
+    c.reset = s.flags & SCHED_FLAG_RESET_ON_FORK;
+    return change(pid, &c);
 }
 
 long sys_sched_getscheduler(pid_t pid)
 {
-    const struct sched_state *s = sched_of(pid);
+    struct sched_state s;
+    int err = state_of(pid, &s);
 
-    if (pid < 0)
-        return -EINVAL;
-    if (!s)
-        return -ESRCH;
-    return s->policy | (s->flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0);
+    return err ? err : s.policy | (s.flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0);
 }
 
 long sys_sched_getparam(pid_t pid, struct sched_param __user *param)
 {
-    const struct sched_state *s = sched_of(pid);
+    struct sched_state s;
     struct sched_param p;
+    int err = param ? state_of(pid, &s) : -EINVAL;
 
-    if (pid < 0 || !param)
-        return -EINVAL;
-    if (!s)
-        return -ESRCH;
-    p.sched_priority = s->priority;
+    if (err)
+        return err;
+    p.sched_priority = s.priority;
     return copy_to_user(param, &p, sizeof(p));
 }
 
@@ -133,14 +196,13 @@ long sys_sched_get_priority_min(int policy)
 
 long sys_sched_rr_get_interval(pid_t pid, struct __kernel_timespec __user *interval)
 {
-    const struct sched_state *s = sched_of(pid);
     struct __kernel_timespec ts;
+    struct sched_state s;
+    int err = state_of(pid, &s);
 
-    if (pid < 0)
-        return -EINVAL;
-    if (!s)
-        return -ESRCH;
-    ts = time_to_timespec(s->policy == SCHED_FIFO ? 0 : RR_INTERVAL_NS);
+    if (err)
+        return err;
+    ts = time_to_timespec(s.policy == SCHED_FIFO ? 0 : RR_INTERVAL_NS);
     return copy_to_user(interval, &ts, sizeof(ts));
 }
 
@@ -172,8 +234,8 @@ too_big:
 long sys_sched_setattr(pid_t pid, void __user *attr, unsigned flags)
 {
     struct sched_attr a;
-    struct sched_state *s = sched_of(pid);
-    int policy, ret;
+    struct change c;
+    int ret;
 
     if (!attr || pid < 0 || flags)
         return -EINVAL;
@@ -182,35 +244,31 @@ long sys_sched_setattr(pid_t pid, void __user *attr, unsigned flags)
         return ret;
     if ((s32)a.sched_policy < 0 || (a.sched_flags & ~(u64)SCHED_FLAG_ALL))
         return -EINVAL;
-    if (!s)
-        return -ESRCH;
-    policy = a.sched_flags & SCHED_FLAG_KEEP_POLICY ? s->policy : (int)a.sched_policy;
-    if (policy != SCHED_NORMAL && policy != SCHED_BATCH)
-        a.sched_nice = s->nice;
-    if (a.sched_nice < s->nice && !capable(CAP_SYS_NICE))
-        return -EPERM;
-    if (a.sched_flags & SCHED_FLAG_RESET_ON_FORK)
-        policy |= SCHED_RESET_ON_FORK;
-    ret = (int)set_policy(s, policy, (int)a.sched_priority);
-    if (!ret && !(a.sched_flags & SCHED_FLAG_KEEP_PARAMS))
-        s->nice = max(NICE_MIN, min(NICE_MAX, a.sched_nice));
-    return ret;
+    c = (struct change){.policy = (int)a.sched_policy,
+                        .priority = (int)a.sched_priority,
+                        .nice = a.sched_nice,
+                        .reset = a.sched_flags & SCHED_FLAG_RESET_ON_FORK,
+                        .keep_policy = a.sched_flags & SCHED_FLAG_KEEP_POLICY,
+                        .keep_params = a.sched_flags & SCHED_FLAG_KEEP_PARAMS};
+    return change(pid, &c);
 }
 
 long sys_sched_getattr(pid_t pid, void __user *attr, unsigned size, unsigned flags)
 {
-    const struct sched_state *s = sched_of(pid);
     struct sched_attr a = {0};
+    struct sched_state s;
+    int err;
 
-    if (!attr || pid < 0 || size > PAGE_SIZE || size < SCHED_ATTR_SIZE_VER0 || flags)
+    if (!attr || size > PAGE_SIZE || size < SCHED_ATTR_SIZE_VER0 || flags)
         return -EINVAL;
-    if (!s)
-        return -ESRCH;
+    err = state_of(pid, &s);
+    if (err)
+        return err;
     a.size = min(size, (unsigned)sizeof(a));
-    a.sched_policy = (u32)s->policy;
-    a.sched_flags = s->flags;
-    a.sched_priority = (u32)s->priority;
-    a.sched_nice = is_realtime(s->policy) ? 0 : s->nice;
+    a.sched_policy = (u32)s.policy;
+    a.sched_flags = s.flags;
+    a.sched_priority = (u32)s.priority;
+    a.sched_nice = is_realtime(s.policy) ? 0 : s.nice;
     return copy_to_user(attr, &a, a.size);
 }
 
@@ -223,29 +281,23 @@ static unsigned cpu_count(void)
 
 long sys_sched_getaffinity(pid_t pid, size_t size, void __user *mask)
 {
-    const struct sched_state *s = sched_of(pid);
     size_t bytes = align_up((size_t)cpu_count(), 64) / 8;
+    struct sched_state s;
 
     if (size * 8 < cpu_count() || size % sizeof(u64))
         return -EINVAL;
-    if (!s)
+    if (state_of(pid, &s))
         return -ESRCH;
     bytes = min(bytes, size);
-    return copy_to_user(mask, s->cpus, bytes) ? -EFAULT : (long)bytes;
+    return copy_to_user(mask, s.cpus, bytes) ? -EFAULT : (long)bytes;
 }
 
-/* Processors that do not exist are dropped from the mask; none left is -EINVAL. */
-long sys_sched_setaffinity(pid_t pid, size_t size, const void __user *mask)
+/* Processors that do not exist are dropped from the mask. False: none is left. */
+static bool cut_mask(u64 cpus[CPU_MASK_WORDS])
 {
-    struct sched_state *s = sched_of(pid);
-    u64 cpus[CPU_MASK_WORDS] = {0};
     unsigned count = cpu_count();
     u64 any = 0;
 
-    if (copy_from_user(cpus, mask, min(size, sizeof(cpus))))
-        return -EFAULT;
-    if (!s)
-        return -ESRCH;
     for (unsigned i = 0; i < CPU_MASK_WORDS; i++) {
         unsigned first = i * 64;
 
@@ -255,81 +307,28 @@ long sys_sched_setaffinity(pid_t pid, size_t size, const void __user *mask)
             cpus[i] &= (1UL << (count - first)) - 1;
         any |= cpus[i];
     }
-    if (!any)
-        return -EINVAL;
-    memcpy(s->cpus, cpus, sizeof(cpus));
-    return 0;
+    return any;
 }
 
-/* ---- Nice values ------------------------------------------------------------------------------------------- */
-
-/* Whether (which, who) means the caller: its process, group, or user. */
-static int who_is_self(int which, int who)
+long sys_sched_setaffinity(pid_t pid, size_t size, const void __user *mask)
 {
-    const struct group *g = current->group;
+    u64 cpus[CPU_MASK_WORDS] = {0};
+    struct task *t;
+    long ret = 0;
 
-    switch (which) {
-    case PRIO_PROCESS:
-        return !who || who == current->tid || who == g->tgid ? 0 : -ESRCH;
-    case PRIO_PGRP:
-        return !who || who == g->pgid ? 0 : -ESRCH;
-    case PRIO_USER:
-        return !who || (uid_t)who == current_cred()->uid ? 0 : -ESRCH;
-    }
-    return -EINVAL;
-}
-
-/* The raw call answers 20 - nice, so that it is never negative. */
-long sys_getpriority(int which, int who)
-{
-    int ret = who_is_self(which, who);
-
-    return ret ? ret : 20 - current->sched.nice;
-}
-
-long sys_setpriority(int which, int who, int value)
-{
-    struct sched_state *s = &current->sched;
-    int nice = max(NICE_MIN, min(NICE_MAX, value));
-    int ret = who_is_self(which, who);
-
-    if (ret)
-        return ret;
-    if (nice < s->nice && !capable(CAP_SYS_NICE) && (u64)(20 - nice) > rlimit(RLIMIT_NICE))
-        return -EACCES;
-    s->nice = nice;
-    return 0;
-}
-
-/* ---- I/O priority ------------------------------------------------------------------------------------------- */
-
-static int ioprio_who(int which, int who)
-{
-    if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER)
-        return -EINVAL;
-    return who_is_self(which - IOPRIO_WHO_PROCESS + PRIO_PROCESS, who);
-}
-
-long sys_ioprio_get(int which, int who)
-{
-    int ret = ioprio_who(which, who);
-
-    return ret ? ret : current->sched.ioprio;
-}
-
-long sys_ioprio_set(int which, int who, int ioprio)
-{
-    int class = IOPRIO_PRIO_CLASS(ioprio);
-    int level = (int)IOPRIO_PRIO_DATA(ioprio);
-    int ret;
-
-    if (class < IOPRIO_CLASS_NONE || class > IOPRIO_CLASS_IDLE || level >= IOPRIO_BE_NR ||
-        (class == IOPRIO_CLASS_NONE && level))
-        return -EINVAL;
-    if (class == IOPRIO_CLASS_RT && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
-        return -EPERM;
-    ret = ioprio_who(which, who);
-    if (!ret)
-        current->sched.ioprio = ioprio;
+    if (copy_from_user(cpus, mask, min(size, sizeof(cpus))))
+        return -EFAULT;
+    t = pid < 0 ? NULL : task_of_pid(pid);
+    if (!t)
+        return -ESRCH;
+    spin_lock(&t->group->lock);
+    if (!cred_owns(t->cred) && !capable(CAP_SYS_NICE))
+        ret = -EPERM;
+    else if (!cut_mask(cpus))
+        ret = -EINVAL;
+    else
+        memcpy(t->sched.cpus, cpus, sizeof(cpus));
+    spin_unlock(&t->group->lock);
+    task_put(t);
     return ret;
 }

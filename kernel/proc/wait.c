@@ -5,11 +5,13 @@
  *
  * Locking: the children are looked at under g_task_list_lock; who takes a dead one off the list reaps it.
  */
+#include <kernel/files.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/time.h>
 #include <kernel/uaccess.h>
 #include <kernel/wait.h>
+#include <linux/fcntl.h>
 #include <linux/resource.h>
 #include <linux/wait.h>
 #include "internal.h"
@@ -22,6 +24,8 @@ struct wait_query {
     int which; /* P_* */
     pid_t id;
     int options;
+    struct group *pidfd; /* P_PIDFD: this one; a reference */
+    bool nonblock;       /* -EAGAIN instead of waiting */
 };
 
 struct wait_result {
@@ -54,6 +58,10 @@ static bool matches(const struct group *g, const struct wait_query *q)
     bool is_clone = g->exit_signal != SIGCHLD;
 
     if (q->which == P_PID && g->tgid != q->id)
+        return false;
+    if (q->which == P_PIDFD && g != q->pidfd)
+        return false;
+    if ((q->options & __WNOTHREAD) && g->parent_tid != current->tid)
         return false;
     if (q->which == P_PGID && READ_ONCE(g->pgid) != q->id)
         return false;
@@ -114,14 +122,13 @@ static int look(const struct wait_query *q, struct wait_result *r)
 /* ---- Waiting ------------------------------------------------------------------------------------------- */
 
 /* The dead child's times and those of its own children become the caller's children's. */
-static void account(struct group *g, const struct usage *u)
+static void account(const struct usage *u)
 {
     struct group *self = current->group;
 
     spin_lock(&self->lock);
     usage_add(&self->children_usage, u);
     spin_unlock(&self->lock);
-    (void)g;
 }
 
 static void finish(struct wait_result *r, struct usage *usage)
@@ -129,7 +136,7 @@ static void finish(struct wait_result *r, struct usage *usage)
     group_usage(r->group, usage);
     usage_add_children(usage, r->group);
     if (r->reap) {
-        account(r->group, usage);
+        account(usage);
         group_reap(r->group);
     }
 }
@@ -139,8 +146,10 @@ static int wait_for(const struct wait_query *q, struct wait_result *r)
 {
     int found = 0, ret;
 
-    if (q->options & WNOHANG)
-        return look(q, r);
+    if (q->options & WNOHANG) {
+        found = look(q, r);
+        return found ? found : q->nonblock ? -EAGAIN : 0;
+    }
     wait_event(ret, &current->group->child_wait, (found = look(q, r)) != 0, DEADLINE_NONE, true);
     return ret ? -ERESTARTSYS : found;
 }
@@ -203,9 +212,28 @@ static int waitid_check(int which, pid_t id, int options)
     case P_PGID:
         return id < 0 ? -EINVAL : 0;
     case P_PIDFD:
-        return id < 0 ? -EINVAL : -EBADF; /* nothing makes pidfds yet */
+        return id < 0 ? -EINVAL : 0;
     }
     return -EINVAL;
+}
+
+/* The process that a pidfd means. One with O_NONBLOCK makes the call not wait. */
+static int waitid_pidfd(struct wait_query *q)
+{
+    struct file *f = fd_get(q->id);
+
+    if (!f)
+        return -EBADF;
+    q->nonblock = f->flags & O_NONBLOCK;
+    if (q->nonblock && (q->options & WNOHANG))
+        q->nonblock = false;
+    if (q->nonblock)
+        q->options |= WNOHANG;
+    file_put(f);
+    q->pidfd = pidfd_group(q->id);
+    if (!IS_ERR(q->pidfd))
+        return 0;
+    return (int)PTR_ERR(q->pidfd);
 }
 
 /* The seven fields that waitid(2) writes. Zero when there was nothing to tell. */
@@ -232,7 +260,13 @@ long sys_waitid(int which, pid_t id, siginfo_t __user *uinfo, int options,
         return ret;
     if (which == P_PGID && id == 0)
         q.id = current->group->pgid;
+    if (which == P_PIDFD)
+        ret = waitid_pidfd(&q);
+    if (ret)
+        return ret;
     ret = wait_for(&q, &r);
+    if (q.pidfd)
+        group_put(q.pidfd);
     if (ret < 0)
         return ret;
     memset(&info, 0, sizeof(info));

@@ -29,23 +29,53 @@ _Noreturn void signal_die(const siginfo_t *info)
     task_exit_group(info->si_signo);
 }
 
-/* All threads stop, or go on: each looks in signal_deliver(). */
-static void set_stopped(struct group *g, bool stopped)
+/* ---- Stopping ------------------------------------------------------------------------------------------ */
+
+/* All threads rest and nobody said so yet: the signal to tell of. */
+static int stop_to_tell(struct group *g) REQUIRES(&g->lock)
 {
     struct task *t;
 
-    spin_lock(&g->lock);
-    g->stopped = stopped;
+    if (!g->stopped || g->stop_told || !g->live)
+        return 0;
     list_for_each(t, &g->tasks, group_link)
     {
-        if (stopped && t != current && !t->dead) {
-            task_set_work(t, WORK_SIGNAL);
-            target_unpark(t);
-            target_kick(t);
-        }
+        if (!t->dead && !t->parked)
+            return 0;
     }
+    g->stop_told = true;
+    return g->stop_signal;
+}
+
+void signal_stop_settle(struct group *g)
+{
+    int sig;
+
+    spin_lock(&g->lock);
+    sig = stop_to_tell(g);
     spin_unlock(&g->lock);
-    waitqueue_wake(&g->signal_wait, ~0u);
+    if (sig)
+        group_tell_state(g, sig);
+}
+
+static void park_begin(struct task *t)
+{
+    spin_lock(&t->group->lock);
+    t->parked = true;
+    spin_unlock(&t->group->lock);
+}
+
+/* False: the process was stopped again before the thread came away. */
+static bool park_end(struct task *t)
+{
+    bool over;
+
+    spin_lock(&t->group->lock);
+    over = !t->group->stopped || task_must_end();
+    if (over)
+        t->parked = false;
+    spin_unlock(&t->group->lock);
+    return over;
 }
 
 /* Rests while the process is stopped. SIGKILL ends that as SIGCONT does (send.c). */
@@ -53,22 +83,76 @@ static void check_stopped(struct group *g)
 {
     int ret = 0;
 
-    while (unlikely(READ_ONCE(g->stopped) && !task_must_end()))
+    if (likely(!READ_ONCE(g->stopped)))
+        return;
+    park_begin(current);
+    signal_stop_settle(g);
+    do
         wait_event(ret, &g->signal_wait, !READ_ONCE(g->stopped) || task_must_end(), DEADLINE_NONE,
                    false);
+    while (!park_end(current));
+}
+
+/* All threads are to stop: each looks in signal_deliver(). False: SIGCONT came in between. */
+static bool stop_begin(struct group *g, int sig)
+{
+    struct task *t;
+    bool stops;
+
+    spin_lock(&g->lock);
+    stops = current->stop_dequeued && !g->exiting;
+    current->stop_dequeued = false;
+    if (stops && !g->stopped) {
+        g->stopped = true;
+        g->stop_told = false;
+        g->stop_signal = sig;
+        list_for_each(t, &g->tasks, group_link)
+        {
+            if (t != current && !t->dead)
+                task_interrupt(t, WORK_SIGNAL);
+        }
+    }
+    spin_unlock(&g->lock);
+    return stops;
+}
+
+/* After the host's process went on; the host's SIGCONT may have done the same. */
+static void stop_over(struct group *g)
+{
+    struct task *t;
+
+    spin_lock(&g->lock);
+    g->stopped = g->stop_told = false;
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (!t->dead)
+            task_interrupt(t, WORK_SIGNAL);
+    }
+    spin_unlock(&g->lock);
+    waitqueue_wake(&g->signal_wait, ~0u);
+}
+
+/* SIGSTOP by another process inside: that one may continue it as well, which it could not with the host stopped. */
+static bool stopped_from_inside(const siginfo_t *info)
+{
+    return info->si_signo == SIGSTOP && info->si_code <= 0 && info->si_pid &&
+           info->si_pid != current->group->tgid;
 }
 
 /*
  * The process rests until SIGCONT or SIGKILL. With the first one the host's process stops, so that
- * the shell outside sees it; where the target cannot do that, it waits for the host's SIGCONT.
+ * the shell outside sees it; where the target cannot do that, it waits for the host's SIGCONT. Nobody could
+ * continue an orphaned process group: only SIGSTOP stops it (POSIX).
  */
-static void signal_stop(int sig)
+static void signal_stop(const siginfo_t *info)
 {
     struct group *g = current->group;
+    int sig = info->si_signo;
 
-    set_stopped(g, true);
-    if (g->tgid == FIRST_PID && target_stop(sig) == 0)
-        set_stopped(g, false);
+    if ((sig != SIGSTOP && pgrp_orphaned(READ_ONCE(g->pgid))) || !stop_begin(g, sig))
+        return;
+    if (g->tgid == FIRST_PID && !stopped_from_inside(info) && target_stop(sig) == 0)
+        stop_over(g);
     else
         check_stopped(g);
 }
@@ -81,7 +165,7 @@ static void default_action(const siginfo_t *info)
     if (bit & SIG_IGNORED_BY_DEFAULT)
         return;
     if (bit & SIG_STOPS)
-        signal_stop(info->si_signo);
+        signal_stop(info);
     else
         signal_die(info);
 }

@@ -32,8 +32,14 @@ int signal_next(sigset64_t set);
 
 /* Takes `sig`, which is set, out of `p`; *info as sent. group->lock held. */
 void sigpending_take(struct sigpending *p, int sig, siginfo_t *info);
-/* Adds; false: no memory or over `limit` for the information. `force`: beside one that waits. */
-bool sigpending_add(struct sigpending *p, const siginfo_t *info, u64 limit, bool force);
+/*
+ * Adds; *q takes the information and becomes NULL when it is used. False: a real-time signal without place for
+ * it. `force`: beside one that waits.
+ */
+bool sigpending_add(struct sigpending *p, const siginfo_t *info, struct sigqueue **q, bool force);
+/* A place for one signal's information, on the user's account; NULL: over `limit`, or no memory. No spinlocks. */
+struct sigqueue *sigqueue_alloc(uid_t uid, u64 limit);
+void sigqueue_free(struct sigqueue *q);
 /* Drops all signals of `set`. */
 void sigpending_drop(struct sigpending *p, sigset64_t set);
 

@@ -24,6 +24,32 @@ bool signal_pending(void)
     return (pending_set(t) & ~t->blocked) || task_must_end() || READ_ONCE(t->group->stopped);
 }
 
+bool signal_unwanted(int sig)
+{
+    struct task *t = current;
+    bool ignored;
+
+    spin_lock(&t->sighand->lock);
+    ignored = t->sighand->action[sig - 1].handler == (u64)SIG_IGN;
+    spin_unlock(&t->sighand->lock);
+    return ignored || (t->blocked & sigmask(sig));
+}
+
+bool signal_fatal_pending(void)
+{
+    struct task *t = current;
+    sigset64_t set = pending_set(t) & ~t->blocked & ~(SIG_IGNORED_BY_DEFAULT | SIG_STOPS);
+    bool fatal = task_must_end();
+
+    if (likely(!set || fatal))
+        return fatal;
+    spin_lock(&t->sighand->lock);
+    for (; set && !fatal; set &= set - 1)
+        fatal = t->sighand->action[__builtin_ctzl(set)].handler == (u64)SIG_DFL;
+    spin_unlock(&t->sighand->lock);
+    return fatal;
+}
+
 void signal_set_blocked(sigset64_t set)
 {
     struct task *t = current;
@@ -156,6 +182,8 @@ int signal_take(sigset64_t set, siginfo_t *info)
         sig = signal_next(g->pending.set & set);
         sigpending_take(&g->pending, sig, info);
     }
+    if (sig && (sigmask(sig) & SIG_STOPS))
+        t->stop_dequeued = true;
     spin_unlock(&g->lock);
     if (sig && info->si_code == SI_TIMER)
         posix_timer_taken(g, info);

@@ -5,12 +5,13 @@
  * Invariant: whenever an unblocked signal waits for a task, the task's WORK_SIGNAL is set. Sending and
  * unblocking set it; only signal_deliver() clears it.
  *
- * Locking: group->lock guards the queues, sighand->lock (inside it) the actions. Wakes happen after
- * both are released.
+ * Locking: group->lock guards the queues, sighand->lock (inside it) the actions. The place for a signal's
+ * information is made before, since memory may come from the host.
  */
 #include <kernel/string.h>
 #include <kernel/target.h>
 #include <kernel/task.h>
+#include <kernel/jobs.h>
 #include <kernel/wait.h>
 #include "internal.h"
 
@@ -28,33 +29,45 @@ static bool action_ignores(struct sighand *sh, int sig)
 /* Makes `t` look at its signals soon, whether it runs, blocks in the kernel or is `current`. */
 static void signal_wake(struct task *t)
 {
-    task_set_work(t, WORK_SIGNAL);
-    if (t == current)
-        return;
-    target_unpark(t);
-    target_kick(t);
+    task_interrupt(t, WORK_SIGNAL);
 }
 
-/* SIGCONT undoes waiting stops and the other way round; SIGCONT and SIGKILL end a stop. */
-static void stop_and_continue(struct group *g, int sig)
+/* The other kind's waiting signals go, and with SIGCONT also the stop that a thread is about to begin. */
+static void drop_opposite(struct group *g, int sig) REQUIRES(&g->lock)
 {
+    sigset64_t drop = sig == SIGCONT ? SIG_STOPS : sigmask(SIGCONT);
     struct task *t;
-    sigset64_t drop = 0;
 
-    assert_held(&g->lock);
-    if (sig == SIGCONT)
-        drop = SIG_STOPS;
-    else if (sigmask(sig) & SIG_STOPS)
-        drop = sigmask(SIGCONT);
-    if (sig == SIGCONT || sig == SIGKILL)
-        g->stopped = false;
-    if (!drop)
-        return;
     sigpending_drop(&g->pending, drop);
     list_for_each(t, &g->tasks, group_link)
     {
         sigpending_drop(&t->pending, drop);
+        if (sig == SIGCONT)
+            t->stop_dequeued = false;
     }
+}
+
+/* Ends a stop. True: the process goes on, which its parent may want to know. */
+static bool go_on(struct group *g) REQUIRES(&g->lock)
+{
+    struct task *t;
+    bool was = g->stopped;
+
+    g->stopped = g->stop_told = false;
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (was && !t->dead)
+            signal_wake(t);
+    }
+    return was;
+}
+
+/* SIGCONT undoes waiting stops and the other way round; SIGCONT ends a stop: true. */
+static bool stop_and_continue(struct group *g, int sig) REQUIRES(&g->lock)
+{
+    if (sig == SIGCONT || (sigmask(sig) & SIG_STOPS))
+        drop_opposite(g, sig);
+    return sig == SIGCONT && go_on(g);
 }
 
 /*
@@ -105,31 +118,54 @@ void signal_task_exit(struct task *t)
     spin_unlock(&g->lock);
 }
 
+/* What a signal brings with it; NULL: it does without, or cannot be queued. */
+static struct sigqueue *make_place(struct group *g, const siginfo_t *info)
+{
+    uid_t uid = g == current->group ? current->cred->uid : group_uid(g);
+    bool always = info->si_code == SI_TIMER || (info->si_signo < SIGRTMIN_K && info->si_code >= 0);
+
+    if (info->si_signo == SIGKILL)
+        return NULL;
+    return sigqueue_alloc(uid, always ? UINT64_MAX : READ_ONCE(g->rlimits[RLIMIT_SIGPENDING].cur));
+}
+
 /*
  * Queues for thread `t`, or with `t` NULL for the process. Ignored signals that nobody blocks are
- * dropped. The wake of a task happens under group->lock, so that the task is still there.
+ * dropped. The wake of a task happens under group->lock, so that the task is still there. SIGKILL ends the
+ * process here, whatever its threads do.
  */
-static int queue_signal(struct group *g, struct task *t, const siginfo_t *info)
+static int queue_locked(struct group *g, struct task *t, const siginfo_t *info, struct sigqueue **q)
+    REQUIRES(&g->lock)
 {
     int sig = info->si_signo;
-    struct task *chosen;
-    int ret = 0;
+    struct task *chosen = t ? t : choose_task(g, sig);
+    bool open = chosen && !(chosen->blocked & sigmask(sig));
+
+    if (!g->live || (t && t->dead) || (open && action_ignores(chosen->sighand, sig)))
+        return 1;
+    if (sig == SIGKILL && group_kill(g, SIGKILL))
+        return 0;
+    if (!sigpending_add(t ? &t->pending : &g->pending, info, q, info->si_code == SI_TIMER))
+        return -EAGAIN;
+    if (open)
+        signal_wake(chosen);
+    return 0;
+}
+
+static int queue_signal(struct group *g, struct task *t, const siginfo_t *info)
+{
+    struct sigqueue *q = make_place(g, info);
+    bool continued;
+    int ret;
 
     spin_lock(&g->lock);
-    stop_and_continue(g, sig);
-    chosen = t ? t : choose_task(g, sig);
-    if (!g->live || (t && t->dead)) {
-        ret = 1;
-    } else if (chosen && !(chosen->blocked & sigmask(sig)) && action_ignores(chosen->sighand, sig)) {
-        ret = 1;
-    } else if (!sigpending_add(t ? &t->pending : &g->pending, info,
-                               g->rlimits[RLIMIT_SIGPENDING].cur, info->si_code == SI_TIMER)) {
-        ret = -EAGAIN;
-    } else if (chosen && !(chosen->blocked & sigmask(sig))) {
-        signal_wake(chosen);
-    }
+    continued = stop_and_continue(g, info->si_signo);
+    ret = queue_locked(g, t, info, &q);
     spin_unlock(&g->lock);
+    sigqueue_free(q);
     waitqueue_wake(&g->signal_wait, ~0u);
+    if (continued)
+        group_tell_state(g, SIGCONT);
     return ret;
 }
 
@@ -206,12 +242,14 @@ static void force(const siginfo_t *info, bool to_default)
 {
     struct task *t = current;
     struct group *g = t->group;
+    struct sigqueue *q = sigqueue_alloc(t->cred->uid, UINT64_MAX);
 
     spin_lock(&g->lock);
     unmask_fault(t, info->si_signo, to_default);
-    (void)sigpending_add(&t->pending, info, UINT64_MAX, false);
+    (void)sigpending_add(&t->pending, info, &q, false);
     task_set_work(t, WORK_SIGNAL);
     spin_unlock(&g->lock);
+    sigqueue_free(q);
 }
 
 void signal_force_fault(int sig, int code, u64 addr, int trapno, u64 error)
@@ -249,17 +287,28 @@ void signal_force_segv(int failed)
     (sigmask(SIGINT) | sigmask(SIGQUIT) | sigmask(SIGTSTP) | sigmask(SIGWINCH) |                   \
      sigmask(SIGTTIN) | sigmask(SIGTTOU))
 
+static void send_first(int sig, const siginfo_t *info, bool whole_group)
+{
+    struct group *g = group_find(FIRST_PID);
+    pid_t pgid;
+
+    if (!g)
+        return;
+    pgid = READ_ONCE(g->pgid);
+    if (!whole_group || !pgrp_signal(pgid, sig, info))
+        signal_send_group(g, sig, info);
+    group_put(g);
+}
+
 void signal_from_host(int sig)
 {
     siginfo_t info = {.si_signo = sig};
-    struct group *g;
+    pid_t foreground;
 
     if (sig < 1 || sig > NSIG_K || !(HOST_SIGNALS & sigmask(sig)))
         return;
-    g = group_find(FIRST_PID);
-    if (!g)
-        return;
     info.si_code = TERMINAL_SIGNALS & sigmask(sig) ? SI_KERNEL : SI_USER;
-    signal_send_group(g, sig, &info);
-    group_put(g);
+    foreground = TERMINAL_SIGNALS & sigmask(sig) ? console_foreground() : 0;
+    if (!foreground || !pgrp_signal(foreground, sig, &info))
+        send_first(sig, &info, sig == SIGCONT);
 }

@@ -19,6 +19,7 @@
 
 #define RESULT_ROOM   160u /* of the line, kept for ") = -1 ENAME (text)" */
 #define RESULT_COLUMN 40   /* where strace(1) puts the result */
+#define PREFIX_ROOM   20u  /* "[pid 12345] " */
 
 static const struct syscall_desc g_unknown = {
     .argc = 6,
@@ -45,6 +46,21 @@ void trace_printf(struct trace_line *l, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     trace_puts(l, text);
+}
+
+/* As strace -f: names the thread on each line while there are several. The line ends with this. */
+static void log_line(const struct trace_line *l)
+{
+    char text[PREFIX_ROOM + TRACE_LINE_SIZE];
+    int n;
+
+    if (task_count() < 2) {
+        target_log(LOG_INFO, l->text, l->size);
+        return;
+    }
+    n = snprintf(text, PREFIX_ROOM, "[pid %5d] ", current->tid);
+    memcpy(text + n, l->text, l->size);
+    target_log(LOG_INFO, text, (size_t)n + l->size);
 }
 
 /* ---- Results -------------------------------------------------------------------------------- */
@@ -90,7 +106,7 @@ static void finish_line(struct trace *t, const char *result)
         snprintf(l->text + l->size, room, "%s)%*s = %s", cut ? "..." : "", max(pad, 0), "", result);
 
     l->size += min((size_t)max(n, 0), room - 1);
-    target_log(LOG_INFO, l->text, l->size);
+    log_line(l);
 }
 
 /* ---- A call --------------------------------------------------------------------------------- */
@@ -159,7 +175,8 @@ static void tell_unfinished(struct trace *t)
     struct trace_line *l = &t->line;
 
     memcpy(l->text + l->size, UNFINISHED, sizeof(UNFINISHED)); /* RESULT_ROOM is kept for it */
-    target_log(LOG_INFO, l->text, l->size + sizeof(UNFINISHED) - 1);
+    l->size += sizeof(UNFINISHED) - 1;
+    log_line(l);
     t->told = true;
     l->size = 0;
     trace_printf(l, "<... %s resumed>", t->desc->name ? t->desc->name : "syscall");
@@ -210,7 +227,7 @@ void strace_signal(const siginfo_t *info)
     trace_puts(&line, " ");
     trace_signal(&line, info);
     trace_puts(&line, " ---");
-    target_log(LOG_INFO, line.text, line.size);
+    log_line(&line);
 }
 
 void strace_end(int wait_status)
@@ -228,5 +245,5 @@ void strace_end(int wait_status)
     } else {
         trace_printf(&line, "+++ exited with %d +++", (wait_status >> 8) & 0xff);
     }
-    target_log(LOG_INFO, line.text, line.size);
+    log_line(&line);
 }

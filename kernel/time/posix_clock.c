@@ -63,8 +63,13 @@ static __kernel_clock_t to_ticks(u64 ns)
 
 long sys_times(struct tms __user *buf)
 {
-    struct tms t = {.tms_utime = to_ticks(cputime_group(current->group))};
+    struct group *g = current->group;
+    struct tms t = {.tms_utime = to_ticks(cputime_group(g))};
 
+    spin_lock(&g->lock);
+    t.tms_cutime = to_ticks(g->children_usage.utime_ns);
+    t.tms_cstime = to_ticks(g->children_usage.stime_ns);
+    spin_unlock(&g->lock);
     if (buf && copy_to_user(buf, &t, sizeof(t)))
         return -EFAULT;
     return to_ticks(time_monotonic());

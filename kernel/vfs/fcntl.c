@@ -85,39 +85,10 @@ static long set_flags(struct file *f, unsigned flags)
 
 /* ---- Owners (SIGIO) ------------------------------------------------------------------------- */
 
-static bool process_exists(pid_t tgid)
-{
-    struct group *g = group_find(tgid);
-
-    if (g)
-        group_put(g);
-    return g;
-}
-
-static bool thread_exists(pid_t tid)
-{
-    struct task *t = task_find(tid);
-
-    if (t)
-        task_put(t);
-    return t;
-}
-
-/* A process group is known by its leader or as the caller's own. */
-static bool owner_exists(int type, pid_t id)
-{
-    switch (type) {
-    case F_OWNER_TID:
-        return thread_exists(id);
-    case F_OWNER_PGRP:
-        return id == current->group->pgid || process_exists(id);
-    }
-    return process_exists(id);
-}
-
+/* As Linux: any number in use will do, whatever the type; one that does not fit it never gets a signal. */
 static long set_owner(struct file *f, int type, pid_t id)
 {
-    if (id && !owner_exists(type, id))
+    if (id && !pid_in_use(id))
         return -ESRCH;
     mutex_lock(&f->pos_lock);
     f->owner_type = type;

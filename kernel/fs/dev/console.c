@@ -148,9 +148,11 @@ static int read_wait(struct console *c, bool nonblock)
 static ssize_t read_once(struct console *c, bool nonblock, void *buf, size_t size)
 {
     for (;;) {
-        int err = read_wait(c, nonblock);
+        int err = c->kind == TARGET_FD_TTY ? tty_read_allowed() : 0;
         ssize_t n;
 
+        if (!err)
+            err = read_wait(c, nonblock);
         if (err)
             return err == -ETIMEDOUT ? 0 : err;
         mm_leave();
@@ -224,12 +226,13 @@ static ssize_t console_write(struct file *f, struct iov_iter *from, loff_t *pos)
 {
     size_t room = min(from->count, (size_t)HOST_IO_SIZE);
     bool nonblock = nonblocking(f, from);
+    const struct console *c = f->private;
     size_t done = 0;
-    ssize_t n = 0;
+    ssize_t n = c->kind == TARGET_FD_TTY ? tty_write_allowed(c) : 0;
     u8 *buf;
 
-    if (!room)
-        return 0;
+    if (!room || n)
+        return n;
     buf = kmalloc(room);
     if (!buf)
         return -ENOMEM;
@@ -255,7 +258,7 @@ static long console_ioctl(struct file *f, unsigned cmd, unsigned long arg)
     int left, err;
 
     if (c->kind == TARGET_FD_TTY)
-        return tty_ioctl(c, cmd, arg);
+        return tty_ioctl(f, cmd, arg);
     if (cmd != FIONREAD)
         return -ENOTTY;
     err = target_host_ioctl(c->fd, FIONREAD, &left, sizeof(left));
@@ -429,6 +432,7 @@ static struct file *console_open(struct console *c)
 
 int console_install(void)
 {
+    tty_adopt();
     for (int fd = 0; fd < CONSOLE_COUNT; fd++) {
         struct file *f;
         long ret;

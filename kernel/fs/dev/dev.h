@@ -74,7 +74,15 @@ struct tty_read_mode {
 };
 struct tty_read_mode tty_read_mode(const struct console *c);
 
-long tty_ioctl(struct console *c, unsigned cmd, unsigned long arg);
+/* Of a file whose private is a terminal's struct console. */
+long tty_ioctl(struct file *f, unsigned cmd, unsigned long arg);
+
+/* Job control: 0, -EIO, or -ERESTARTSYS with a signal to the caller's process group. */
+int tty_read_allowed(void);
+int tty_write_allowed(const struct console *c);
+
+/* The current (first) process gets the terminal, if there is one. */
+void tty_adopt(void);
 
 /* Opens the terminal by device number. -ENXIO when the program has none. */
 int tty_open(unsigned major, unsigned minor, struct file *f);

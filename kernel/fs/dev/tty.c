@@ -2,8 +2,8 @@
 /*
  * The terminal: the host's, seen through descriptors 0, 1 and 2, /dev/tty, /dev/console and
  * /dev/pts/0. Its settings and size are the host's and are asked for there. Sessions and process
- * groups are ours: the program is alone on its terminal and in the foreground until it says
- * otherwise.
+ * groups are ours (kernel/jobs.h): the first process' session has it, and its group is in the foreground until
+ * somebody says otherwise.
  *
  * Locking: g_lock guards what is remembered here. Requests: tty_ioctl(2), termios(3).
  */
@@ -11,6 +11,7 @@
 #include <kernel/signal.h>
 #include <kernel/string.h>
 #include <kernel/task.h>
+#include <kernel/jobs.h>
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <asm/termios.h>
@@ -24,8 +25,6 @@ static struct {
     bool mode_known;     /* read_mode is what the host's termios say */
     u32 generation;      /* counts changes, so that an answer that crossed one is not kept */
     struct tty_read_mode mode;
-    pid_t foreground;    /* process group; 0: the first one */
-    bool detached;       /* TIOCNOTTY: nobody's controlling terminal */
 } g_tty GUARDED_BY(&g_lock);
 
 /* ---- How reads wait ------------------------------------------------------------------------- */
@@ -136,102 +135,40 @@ static long host_request(struct console *c, const struct request *r, unsigned lo
 
 /* ---- Job control ---------------------------------------------------------------------------- */
 
-static pid_t foreground(void)
-{
-    pid_t pgrp;
+/* Host and enclave have one terminal, whichever of the descriptors it is used through. */
+static struct tty_jobs g_jobs;
 
-    spin_lock(&g_lock);
-    pgrp = g_tty.foreground;
-    spin_unlock(&g_lock);
-    return pgrp ? pgrp : current->group->pgid;
+pid_t console_foreground(void)
+{
+    return console_terminal(O_RDWR) ? tty_foreground(&g_jobs) : 0;
 }
 
-/* A process group of the caller's session, named by its leader or being the caller's own. */
-static int check_group(pid_t pgrp)
+int tty_read_allowed(void)
 {
-    struct group *g;
-    int err;
+    return tty_check_read(&g_jobs);
+}
 
-    if (pgrp < 0)
-        return -EINVAL;
-    if (pgrp == current->group->pgid)
+static bool stops_writers(const struct console *c)
+{
+    struct termios t;
+
+    return target_host_ioctl(c->fd, TCGETS, &t, sizeof(t)) >= 0 && (t.c_lflag & TOSTOP);
+}
+
+int tty_write_allowed(const struct console *c)
+{
+    if (likely(!tty_in_background(&g_jobs)) || !stops_writers(c))
         return 0;
-    g = group_find(pgrp);
-    if (!g)
-        return -ESRCH;
-    err = g->sid == current->group->sid && g->pgid == pgrp ? 0 : -EPERM;
-    group_put(g);
-    return err;
+    return tty_check_change(&g_jobs);
 }
 
-static long set_foreground(const pid_t __user *arg)
+static long other_request(struct file *f, unsigned cmd, unsigned long arg)
 {
-    pid_t pgrp;
-    int err;
+    long ret = tty_jobs_ioctl(&g_jobs, f, cmd, arg);
 
-    if (get_user(pgrp, arg))
-        return -EFAULT;
-    err = check_group(pgrp);
-    if (err)
-        return err;
-    spin_lock(&g_lock);
-    g_tty.foreground = pgrp;
-    spin_unlock(&g_lock);
-    return 0;
-}
-
-static bool is_detached(void)
-{
-    bool detached;
-
-    spin_lock(&g_lock);
-    detached = g_tty.detached;
-    spin_unlock(&g_lock);
-    return detached;
-}
-
-static void set_detached(bool detached)
-{
-    spin_lock(&g_lock);
-    g_tty.detached = detached;
-    g_tty.foreground = 0;
-    spin_unlock(&g_lock);
-}
-
-/* TIOCSCTTY: a session leader without a terminal takes it; who has it already keeps it. */
-static long take_terminal(void)
-{
-    const struct group *g = current->group;
-
-    if (!is_detached())
-        return 0;
-    if (g->sid != g->tgid)
-        return -EPERM;
-    set_detached(false);
-    return 0;
-}
-
-static long give_terminal_up(void)
-{
-    if (is_detached())
-        return -ENOTTY;
-    set_detached(true);
-    return 0;
-}
-
-static long job_request(unsigned cmd, unsigned long arg)
-{
+    if (ret != -ENOIOCTLCMD)
+        return ret;
     switch (cmd) {
-    case TIOCGPGRP:
-        return is_detached() ? -ENOTTY : put_user(foreground(), (pid_t __user *)arg);
-    case TIOCSPGRP:
-        return is_detached() ? -ENOTTY : set_foreground((const pid_t __user *)arg);
-    case TIOCGSID:
-        return is_detached() ? -ENOTTY : put_user(current->group->sid, (pid_t __user *)arg);
-    case TIOCSCTTY:
-        return take_terminal();
-    case TIOCNOTTY:
-        return give_terminal_up();
     case TIOCGETD:
         return put_user(0 /* N_TTY */, (int __user *)arg);
     case TIOCGDEV:
@@ -242,11 +179,20 @@ static long job_request(unsigned cmd, unsigned long arg)
     return -ENOTTY;
 }
 
-long tty_ioctl(struct console *c, unsigned cmd, unsigned long arg)
+/* Changes are for the foreground. */
+static int change_allowed(const struct request *r)
+{
+    return r->settings || r->direction == ARG_VALUE ? tty_check_change(&g_jobs) : 0;
+}
+
+long tty_ioctl(struct file *f, unsigned cmd, unsigned long arg)
 {
     const struct request *r = find_request(cmd);
+    int err = r ? change_allowed(r) : 0;
 
-    return r ? host_request(c, r, arg) : job_request(cmd, arg);
+    if (err)
+        return err;
+    return r ? host_request(f->private, r, arg) : other_request(f, cmd, arg);
 }
 
 int tty_open(unsigned major, unsigned minor, struct file *f)
@@ -255,20 +201,55 @@ int tty_open(unsigned major, unsigned minor, struct file *f)
 
     if (!c)
         return -ENXIO;
-    if (major == DEV_TTY_MAJOR && minor == 0 && is_detached())
+    if (major == DEV_TTY_MAJOR && minor == 0 && !tty_is_mine(&g_jobs))
         return -ENXIO;
     if ((major == DEV_TTY_MAJOR && minor > 1) || (major == DEV_PTS_MAJOR && minor))
         return -ENXIO;
     f->ops = &console_ops;
     f->private = c;
     f->seekable = false;
+    if (major != DEV_TTY_MAJOR)
+        tty_opened(&g_jobs, f);
     return 0;
 }
 
-void tty_ids(unsigned *number, pid_t *tpgid)
+bool tty_present(void)
 {
-    bool has = console_terminal(O_RDWR) && !is_detached();
+    return console_terminal(O_RDWR);
+}
 
-    *number = has ? (unsigned)dev_make(DEV_PTS_MAJOR, 0) : 0;
-    *tpgid = has ? foreground() : -1;
+bool tty_controls(pid_t sid)
+{
+    bool controls;
+
+    spin_lock(&g_tty_lock);
+    controls = g_jobs.session == sid;
+    spin_unlock(&g_tty_lock);
+    return controls;
+}
+
+/* The first process leads the session of the host's terminal, as a login shell would. */
+void tty_adopt(void)
+{
+    struct group *g = current->group;
+
+    if (!console_terminal(O_RDWR))
+        return;
+    spin_lock(&g_tty_lock);
+    g->tty = &g_jobs;
+    g_jobs.session = g->sid;
+    g_jobs.foreground = g->pgid;
+    spin_unlock(&g_tty_lock);
+}
+
+void tty_ids(const struct group *g, unsigned *number, pid_t *tpgid)
+{
+    *number = 0;
+    *tpgid = -1;
+    spin_lock(&g_tty_lock);
+    if (g->tty) {
+        *number = g->tty == &g_jobs ? (unsigned)dev_make(DEV_PTS_MAJOR, 0) : 0;
+        *tpgid = g->tty->foreground;
+    }
+    spin_unlock(&g_tty_lock);
 }

@@ -23,14 +23,40 @@ static struct file *file_at(struct files *files, u32 fd)
     return f;
 }
 
-static struct file *node_file(const struct pseudo_node *node)
+/* The table of a task by number, with a reference, or NULL. */
+static struct files *node_files(const struct pseudo_node *node)
 {
     struct task *t = task_find(node->tid);
-    struct file *f = t && t->files ? file_at(t->files, node->id) : NULL;
+    struct files *files = t ? task_files(t) : NULL;
 
     if (t)
         task_put(t);
+    return files;
+}
+
+static struct file *node_file(const struct pseudo_node *node)
+{
+    struct files *files = node_files(node);
+    struct file *f = files ? file_at(files, node->id) : NULL;
+
+    if (files)
+        files_put(files);
     return f;
+}
+
+int proc_may_look(struct task *t)
+{
+    return task_may_access(t, ACCESS_FS) ? -EACCES : 0;
+}
+
+static int node_may_look(const struct pseudo_node *node)
+{
+    struct task *t = task_find(node->tid);
+    int err = t ? proc_may_look(t) : -ENOENT;
+
+    if (t)
+        task_put(t);
+    return err;
 }
 
 static bool next_open(struct files *files, u32 *fd)
@@ -46,11 +72,15 @@ static bool next_open(struct files *files, u32 *fd)
 
 u64 proc_fd_table_size(struct task *t)
 {
+    struct files *files = task_files(t);
     u64 size;
 
-    spin_lock(&t->files->lock);
-    size = t->files->size;
-    spin_unlock(&t->files->lock);
+    if (!files)
+        return 0;
+    spin_lock(&files->lock);
+    size = files->size;
+    spin_unlock(&files->lock);
+    files_put(files);
     return size;
 }
 
@@ -58,9 +88,12 @@ u64 proc_fd_table_size(struct task *t)
 
 static int fd_text(struct seq *s, const struct pseudo_node *node)
 {
-    struct file *f = node_file(node);
-    int err;
+    struct file *f;
+    int err = node_may_look(node);
 
+    if (err)
+        return err;
+    f = node_file(node);
     if (!f)
         return -ENOENT;
     err = proc_path(s, &f->path, "");
@@ -70,8 +103,12 @@ static int fd_text(struct seq *s, const struct pseudo_node *node)
 
 static int fd_follow(const struct pseudo_node *node, struct path *out)
 {
-    struct file *f = node_file(node);
+    int err = node_may_look(node);
+    struct file *f;
 
+    if (err)
+        return err;
+    f = node_file(node);
     if (!f)
         return -ENOENT;
     *out = f->path;
@@ -133,17 +170,17 @@ static int lookup_kind(const struct pseudo_node *dir, const char *name, size_t s
 static bool next_kind(const struct pseudo_node *dir, u32 *number, char name[16],
                       const struct pseudo_entry *entry, struct pseudo_node *child)
 {
-    struct task *t = task_find(dir->tid);
+    struct files *files = node_files(dir);
     bool found = false;
 
-    while (t && t->files && *number <= FD_MAX && next_open(t->files, number)) {
+    while (files && *number <= FD_MAX && next_open(files, number)) {
         found = !fd_child(dir, *number, entry, child);
         if (found)
             break;
         ++*number;
     }
-    if (t)
-        task_put(t);
+    if (files)
+        files_put(files);
     if (found)
         (void)snprintf(name, 16, "%u", *number);
     return found;
@@ -198,16 +235,16 @@ const struct pseudo_dir g_proc_fdinfo_dir = {
 
 static bool fd_cloexec(const struct pseudo_node *node)
 {
-    struct task *t = task_find(node->tid);
+    struct files *files = node_files(node);
     bool set = false;
 
-    if (!t)
+    if (!files)
         return false;
-    spin_lock(&t->files->lock);
-    if (node->id < t->files->size)
-        set = t->files->cloexec[node->id / 64] >> (node->id % 64) & 1;
-    spin_unlock(&t->files->lock);
-    task_put(t);
+    spin_lock(&files->lock);
+    if (node->id < files->size)
+        set = files->cloexec[node->id / 64] >> (node->id % 64) & 1;
+    spin_unlock(&files->lock);
+    files_put(files);
     return set;
 }
 

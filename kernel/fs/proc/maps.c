@@ -59,8 +59,11 @@ static bool maps_line(const struct vma_info *info, void *arg)
 static int for_each(struct task *t, struct maps *m,
                     bool (*fn)(const struct vma_info *info, void *arg))
 {
-    struct mm *mm = task_mm(t);
+    struct mm *mm;
 
+    if (proc_may_look(t))
+        return -EACCES;
+    mm = task_mm(t);
     if (!mm)
         return 0;
     mm_for_each_vma(mm, fn, m);

@@ -65,12 +65,18 @@ int proc_cmdline(struct seq *s, const struct pseudo_node *node, struct task *t)
     return 0;
 }
 
+/* The memory of `t` for somebody who may look into it; NULL: none any more. ERR_PTR(-EACCES). */
+static struct mm *mm_to_look(struct task *t)
+{
+    return proc_may_look(t) ? ERR_PTR(-EACCES) : task_mm(t);
+}
+
 int proc_environ(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = task_mm(t);
+    struct mm *mm = mm_to_look(t);
 
-    if (!mm)
-        return 0;
+    if (!mm || IS_ERR(mm))
+        return mm ? (int)PTR_ERR(mm) : 0;
     show_area(s, mm, mm->env_start, mm->env_end);
     mm_put(mm);
     return 0;
@@ -78,11 +84,11 @@ int proc_environ(struct seq *s, const struct pseudo_node *node, struct task *t)
 
 int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    struct mm *mm = task_mm(t);
+    struct mm *mm = mm_to_look(t);
     size_t words = 0;
 
-    if (!mm)
-        return 0;
+    if (!mm || IS_ERR(mm))
+        return mm ? (int)PTR_ERR(mm) : 0;
     do {
         words += 2;
     } while (words < ARRAY_COUNT(mm->auxv) && mm->auxv[words - 2] != AT_NULL);
@@ -96,7 +102,7 @@ int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t)
 static struct mm *node_mm(const struct file *f)
 {
     struct task *t = task_find(pseudo_node_of(f->inode)->tid);
-    struct mm *mm = t ? task_mm(t) : NULL;
+    struct mm *mm = t ? mm_to_look(t) : NULL;
 
     if (t)
         task_put(t);
@@ -124,11 +130,12 @@ static ssize_t mem_page(struct mm *mm, uintptr_t addr, struct iov_iter *it, u8 *
 static ssize_t mem_transfer(struct file *f, struct iov_iter *it, loff_t *pos, bool write)
 {
     struct mm *mm = node_mm(f);
-    u8 *page = mm ? kmalloc(PAGE_SIZE) : NULL;
+    u8 *page;
     ssize_t done = 0, n = 0;
 
-    if (!mm)
-        return 0;
+    if (!mm || IS_ERR(mm))
+        return mm ? PTR_ERR(mm) : 0;
+    page = kmalloc(PAGE_SIZE);
     if (!page)
         n = -ENOMEM;
     while (page && it->count && n >= 0) {

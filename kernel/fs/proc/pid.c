@@ -147,12 +147,25 @@ static void copy_place(struct fs_context *fs, const struct path *which, struct p
     spin_unlock(&fs->lock);
 }
 
-static int place_text(struct seq *s, struct fs_context *fs, const struct path *which)
+/* A task's root or working directory; -ENOENT once it ended. */
+static int task_place(struct task *t, bool root, struct path *out)
+{
+    struct fs_context *fs = task_fs(t);
+    int err = fs ? proc_may_look(t) : -ENOENT;
+
+    if (!err)
+        copy_place(fs, root ? &fs->root : &fs->cwd, out);
+    fs_context_put(fs);
+    return err;
+}
+
+static int place_text(struct seq *s, struct task *t, bool root)
 {
     struct path p;
-    int err;
+    int err = task_place(t, root, &p);
 
-    copy_place(fs, which, &p);
+    if (err)
+        return err;
     err = proc_path(s, &p, "");
     path_put(&p);
     return err;
@@ -160,18 +173,31 @@ static int place_text(struct seq *s, struct fs_context *fs, const struct path *w
 
 static int cwd_text(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    return t->fs ? place_text(s, t->fs, &t->fs->cwd) : -ENOENT;
+    return place_text(s, t, false);
 }
 
 static int root_text(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    return t->fs ? place_text(s, t->fs, &t->fs->root) : -ENOENT;
+    return place_text(s, t, true);
+}
+
+/* An ended process runs no program any more. */
+static bool has_program(struct task *t)
+{
+    struct mm *mm = task_mm(t);
+
+    if (mm)
+        mm_put(mm);
+    return mm;
 }
 
 static int exe_text(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
+    int err = has_program(t) ? proc_may_look(t) : -ENOENT;
     char *path;
 
+    if (err)
+        return err;
     spin_lock(&t->group->lock);
     path = t->group->exe_path ? kstrdup(t->group->exe_path) : NULL;
     spin_unlock(&t->group->lock);
@@ -182,28 +208,24 @@ static int exe_text(struct seq *s, const struct pseudo_node *node, struct task *
     return 0;
 }
 
-static int cwd_follow(const struct pseudo_node *node, struct path *out)
+static int place_follow(const struct pseudo_node *node, bool root, struct path *out)
 {
     struct task *t = task_find(node->tid);
-    bool found = t && t->fs;
+    int err = t ? task_place(t, root, out) : -ENOENT;
 
-    if (found)
-        copy_place(t->fs, &t->fs->cwd, out);
     if (t)
         task_put(t);
-    return found ? 0 : -ENOENT;
+    return err;
+}
+
+static int cwd_follow(const struct pseudo_node *node, struct path *out)
+{
+    return place_follow(node, false, out);
 }
 
 static int root_follow(const struct pseudo_node *node, struct path *out)
 {
-    struct task *t = task_find(node->tid);
-    bool found = t && t->fs;
-
-    if (found)
-        copy_place(t->fs, &t->fs->root, out);
-    if (t)
-        task_put(t);
-    return found ? 0 : -ENOENT;
+    return place_follow(node, true, out);
 }
 
 /* The program's file by its name: one that was removed or replaced since is not found again. */
@@ -249,7 +271,35 @@ static const struct pseudo_dir g_task_dir;
          .store = oom_score_adj_store},                                                            \
         ENTRY_TASK("io", 0400, io_text)
 
-static const struct pseudo_entry g_thread_entries[] = {COMMON_ENTRIES};
+/* The process with the smallest number >= from that thread `tid` of `g` made; 0: none. */
+static pid_t child_next(struct group *g, pid_t tid, pid_t from)
+{
+    struct group *child;
+    pid_t found = 0;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(child, &g->children, sibling)
+    {
+        if (child->parent_tid == tid && child->tgid >= from && (!found || child->tgid < found))
+            found = child->tgid;
+    }
+    spin_unlock(&g_task_list_lock);
+    return found;
+}
+
+static int children_text(struct seq *s, const struct pseudo_node *node, struct task *t)
+{
+    pid_t pid;
+
+    for (pid_t from = 1; (pid = child_next(t->group, t->tid, from)); from = pid + 1)
+        seq_printf(s, "%d ", pid);
+    return 0;
+}
+
+static const struct pseudo_entry g_thread_entries[] = {
+    COMMON_ENTRIES,
+    ENTRY_TASK("children", 0444, children_text),
+};
 
 static const struct pseudo_dir g_thread_dir = {
     .entries = g_thread_entries,
@@ -275,19 +325,20 @@ const struct pseudo_entry g_proc_pid_entry = ENTRY_DIR(NULL, 0555, &g_pid_dir);
 /* The thread with the smallest number >= `from` in the process of `pid`; 0 when there is none. */
 static pid_t thread_next(pid_t pid, pid_t from)
 {
-    struct group *g = group_find(pid);
-    struct task *t;
+    struct task *t, *of = task_find(pid);
+    struct group *g;
     pid_t found = 0;
 
-    if (!g)
+    if (!of)
         return 0;
+    g = of->group;
     spin_lock(&g->lock);
     list_for_each(t, &g->tasks, group_link) {
         if (t->tid >= from && (!found || t->tid < found))
             found = t->tid;
     }
     spin_unlock(&g->lock);
-    group_put(g);
+    task_put(of);
     return found;
 }
 

@@ -44,6 +44,7 @@ int proc_auxv(struct seq *s, const struct pseudo_node *node, struct task *t);
 extern const struct file_ops g_proc_mem_ops;
 
 /* status.c, stat.c */
+char proc_state(struct task *t); /* R, S, D, T or Z as in proc(5) */
 int proc_status(struct seq *s, const struct pseudo_node *node, struct task *t);
 int proc_limits(struct seq *s, const struct pseudo_node *node, struct task *t);
 int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t);
@@ -52,6 +53,8 @@ int proc_statm(struct seq *s, const struct pseudo_node *node, struct task *t);
 /* fd.c */
 extern const struct pseudo_dir g_proc_fd_dir, g_proc_fdinfo_dir;
 u64 proc_fd_table_size(struct task *t);
+/* Whether the caller may look into what `t` has open: 0 or -EACCES. */
+int proc_may_look(struct task *t);
 
 /* pid.c */
 extern const struct pseudo_entry g_proc_pid_entry;

@@ -56,13 +56,14 @@ static void pid_child(pid_t pid, struct pseudo_node *child)
     *child = (struct pseudo_node){.entry = &g_proc_pid_entry, .tid = pid};
 }
 
-static bool process_exists(pid_t pid)
+/* Threads are found by their numbers like processes, but only those are listed (proc(5)). */
+static bool task_exists(pid_t tid)
 {
-    struct group *g = group_find(pid);
+    struct task *t = task_find(tid);
 
-    if (g)
-        group_put(g);
-    return g;
+    if (t)
+        task_put(t);
+    return t;
 }
 
 static int pid_lookup(const struct pseudo_node *dir, const char *name, size_t size,
@@ -70,7 +71,7 @@ static int pid_lookup(const struct pseudo_node *dir, const char *name, size_t si
 {
     u32 pid;
 
-    if (!pseudo_number(name, size, PID_MAX, &pid) || !process_exists((pid_t)pid))
+    if (!pseudo_number(name, size, PID_MAX, &pid) || !task_exists((pid_t)pid))
         return -ENOENT;
     pid_child((pid_t)pid, child);
     return 0;
@@ -93,7 +94,7 @@ static bool pid_next(const struct pseudo_node *dir, u32 *number, char name[16],
 static bool pid_holds(const struct pseudo_node *dir, const char *name, size_t size,
                       const struct pseudo_node *node)
 {
-    return node && (!node->tid || process_exists(node->tid));
+    return node && (!node->tid || task_exists(node->tid));
 }
 
 static const struct pseudo_dir g_root_dir = {
@@ -109,11 +110,14 @@ static const struct pseudo_entry g_root = ENTRY_DIR(NULL, 0555, &g_root_dir);
 static bool task_owner(pid_t tid, uid_t *uid, gid_t *gid)
 {
     struct task *t = task_find(tid);
+    struct cred *c;
 
     if (!t)
         return false;
-    *uid = t->cred->euid;
-    *gid = t->cred->egid;
+    c = task_cred(t);
+    *uid = c->euid;
+    *gid = c->egid;
+    cred_put(c);
     task_put(t);
     return true;
 }

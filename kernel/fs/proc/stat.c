@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /proc/PID/stat and statm: the numbers that ps and top read (proc(5) names the fields). What this
- * kernel does not count (faults of children, swap, block delays) is 0, as on a Linux that does not.
+ * kernel does not count (swap, block delays) is 0, as on a Linux that does not.
  */
 #include <kernel/pseudofs.h>
 #include <kernel/time.h>
@@ -14,7 +14,6 @@
 struct stat_signals {
     u32 pending, blocked, ignored, caught; /* standard signals only, as the fields always were */
     unsigned threads;
-    bool stopped;
     int exit_status;
 };
 
@@ -26,13 +25,10 @@ static void collect(struct task *t, struct stat_signals *out)
     spin_lock(&t->group->lock);
     out->pending = (u32)(t->pending.set & 0x7fffffff);
     out->blocked = (u32)(t->blocked & 0x7fffffff);
-    out->stopped = t->group->stopped;
     out->exit_status = t->group->exit_status;
     list_for_each(each, &t->group->tasks, group_link)
         out->threads++;
     spin_unlock(&t->group->lock);
-    if (!t->sighand)
-        return;
     spin_lock(&t->sighand->lock);
     for (int sig = 1; sig <= 31; sig++) {
         u64 handler = t->sighand->action[sig - 1].handler;
@@ -45,16 +41,16 @@ static void collect(struct task *t, struct stat_signals *out)
     spin_unlock(&t->sighand->lock);
 }
 
-static void show_identity(struct seq *s, struct task *t, bool stopped)
+static void show_identity(struct seq *s, struct task *t)
 {
     const struct group *g = t->group;
     unsigned tty;
     pid_t foreground;
 
-    tty_ids(&tty, &foreground);
+    tty_ids(g, &tty, &foreground);
     seq_printf(s, "%d (", t->tid);
     seq_escape(s, t->comm, "\n\\");
-    seq_printf(s, ") %c %d %d %d %u %d %u ", stopped ? 'T' : 'R', g->ppid, g->pgid, g->sid, tty,
+    seq_printf(s, ") %c %d %d %d %u %d %u ", proc_state(t), g->ppid, g->pgid, g->sid, tty,
                foreground, PF_FLAGS);
 }
 
@@ -64,9 +60,14 @@ static void show_times(struct seq *s, const struct pseudo_node *node, struct tas
     u64 cpu = node->thread ? cputime_task(t) : cputime_group(t->group);
     u64 start = node->thread ? t->start_time : t->group->start_time;
     int nice = t->sched.nice, realtime = t->sched.priority;
+    struct usage children;
 
-    seq_printf(s, "%lu 0 %lu 0 %lu %lu 0 0 ", t->minflt, t->majflt, cpu / NS_PER_TICK,
-               t->stime_ns / NS_PER_TICK);
+    spin_lock(&t->group->lock);
+    children = t->group->children_usage;
+    spin_unlock(&t->group->lock);
+    seq_printf(s, "%lu %lu %lu %lu %lu %lu ", t->minflt, children.minflt, t->majflt,
+               children.majflt, cpu / NS_PER_TICK, t->stime_ns / NS_PER_TICK);
+    seq_printf(s, "%lu %lu ", children.utime_ns / NS_PER_TICK, children.stime_ns / NS_PER_TICK);
     seq_printf(s, "%d %d %u 0 %lu ", realtime ? -1 - realtime : PRIORITY_BASE + nice, nice, threads,
                start / NS_PER_TICK);
 }
@@ -82,7 +83,8 @@ static void show_memory(struct seq *s, const struct mm *mm, const struct proc_vm
 
 static void show_tail(struct seq *s, const struct mm *mm, struct task *t, int exit_status)
 {
-    seq_printf(s, "0 0 0 17 0 %d %d 0 0 0 ", t->sched.priority, t->sched.policy);
+    seq_printf(s, "0 0 0 %d 0 %d %d 0 0 0 ", t->tid == t->group->tgid ? t->group->exit_signal : -1,
+               t->sched.priority, t->sched.policy);
     if (mm)
         seq_printf(s, "%lu %lu %lu %lu %lu %lu %lu ", mm->start_data, mm->end_data, mm->brk_start,
                    mm->arg_start, mm->arg_end, mm->env_start, mm->env_end);
@@ -104,7 +106,7 @@ int proc_stat(struct seq *s, const struct pseudo_node *node, struct task *t)
     if (mm)
         proc_vm_sum(mm, &vm);
     collect(t, &sig);
-    show_identity(s, t, sig.stopped);
+    show_identity(s, t);
     show_times(s, node, t, sig.threads);
     show_memory(s, mm, &vm, rss_limit);
     seq_printf(s, "0 0 %u %u %u %u ", sig.pending, sig.blocked, sig.ignored, sig.caught);

@@ -9,7 +9,6 @@
 
 struct signal_sets {
     sigset64_t own, shared, blocked, ignored, caught;
-    unsigned queued;
     unsigned threads;
 };
 
@@ -37,32 +36,63 @@ static void collect_signals(struct task *t, struct signal_sets *sets)
     sets->own = t->pending.set;
     sets->shared = g->pending.set;
     sets->blocked = t->blocked;
-    sets->queued = g->pending.count;
-    list_for_each(each, &g->tasks, group_link) {
+    list_for_each(each, &g->tasks, group_link)
+    {
         sets->threads++;
-        sets->queued += each->pending.count;
     }
     spin_unlock(&g->lock);
-    if (t->sighand)
-        collect_handlers(t->sighand, sets);
+    collect_handlers(t->sighand, sets);
 }
 
 /* ---- Parts of status, in its order ---------------------------------------------------------- */
 
-static void show_identity(struct seq *s, struct task *t)
+char proc_state(struct task *t)
+{
+    if (READ_ONCE(t->dead))
+        return 'Z';
+    if (READ_ONCE(t->parked))
+        return READ_ONCE(t->group->stopped) ? 'T' : 'R';
+    if (t == current || !READ_ONCE(t->blocked_since))
+        return 'R';
+    return READ_ONCE(t->uninterruptible) ? 'D' : 'S';
+}
+
+static const char *state_text(struct task *t)
+{
+    switch (proc_state(t)) {
+    case 'Z':
+        return "Z (zombie)";
+    case 'T':
+        return "T (stopped)";
+    case 'D':
+        return "D (disk sleep)";
+    case 'S':
+        return "S (sleeping)";
+    }
+    return "R (running)";
+}
+
+static void show_umask(struct seq *s, struct task *t)
+{
+    struct fs_context *fs = task_fs(t);
+
+    if (fs)
+        seq_printf(s, "\nUmask:\t%04o", READ_ONCE(fs->umask));
+    fs_context_put(fs);
+}
+
+static void show_identity(struct seq *s, struct task *t, const struct cred *c)
 {
     const struct group *g = t->group;
-    const struct cred *c = t->cred;
 
     seq_puts(s, "Name:\t");
     seq_escape(s, t->comm, "\n\\");
-    if (t->fs)
-        seq_printf(s, "\nUmask:\t%04o", t->fs->umask);
+    show_umask(s, t);
     seq_printf(s, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-               READ_ONCE(g->stopped) ? "T (stopped)" : "R (running)", g->tgid, t->tid, g->ppid);
+               state_text(t), g->tgid, t->tid, g->ppid);
     seq_printf(s, "Uid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid);
     seq_printf(s, "Gid:\t%u\t%u\t%u\t%u\n", c->gid, c->egid, c->sgid, c->fsgid);
-    seq_printf(s, "FDSize:\t%lu\nGroups:\t", t->files ? proc_fd_table_size(t) : 0);
+    seq_printf(s, "FDSize:\t%lu\nGroups:\t", proc_fd_table_size(t));
     for (unsigned i = 0; i < c->ngroups; i++)
         seq_printf(s, "%s%u", i ? " " : "", c->groups[i]);
     seq_printf(s, " \nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->tgid, t->tid, g->pgid,
@@ -102,7 +132,7 @@ static void show_memory(struct seq *s, struct task *t)
     seq_puts(s, "CoreDumping:\t0\nTHP_enabled:\t0\n");
 }
 
-static void show_signals(struct seq *s, struct task *t)
+static void show_signals(struct seq *s, struct task *t, const struct cred *c)
 {
     struct signal_sets sets;
     u64 limit;
@@ -111,16 +141,14 @@ static void show_signals(struct seq *s, struct task *t)
     spin_lock(&t->group->lock);
     limit = t->group->rlimits[RLIMIT_SIGPENDING].cur;
     spin_unlock(&t->group->lock);
-    seq_printf(s, "Threads:\t%u\nSigQ:\t%u/%lu\n", sets.threads, sets.queued, limit);
+    seq_printf(s, "Threads:\t%u\nSigQ:\t%lu/%lu\n", sets.threads, sigqueue_count(c->uid), limit);
     seq_printf(s, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\n", sets.own,
                sets.shared, sets.blocked, sets.ignored);
     seq_printf(s, "SigCgt:\t%016lx\n", sets.caught);
 }
 
-static void show_rights(struct seq *s, struct task *t)
+static void show_rights(struct seq *s, struct task *t, const struct cred *c)
 {
-    const struct cred *c = t->cred;
-
     seq_printf(s, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\n",
                c->cap_inheritable, c->cap_permitted, c->cap_effective, c->cap_bounding);
     seq_printf(s, "CapAmb:\t%016lx\nNoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n",
@@ -143,11 +171,14 @@ static void show_processors(struct seq *s, struct task *t)
 
 int proc_status(struct seq *s, const struct pseudo_node *node, struct task *t)
 {
-    show_identity(s, t);
+    struct cred *c = task_cred(t);
+
+    show_identity(s, t, c);
     show_memory(s, t);
-    show_signals(s, t);
-    show_rights(s, t);
+    show_signals(s, t, c);
+    show_rights(s, t, c);
     show_processors(s, t);
+    cred_put(c);
     return 0;
 }
 

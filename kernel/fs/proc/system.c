@@ -108,23 +108,28 @@ int proc_uptime(struct seq *s, const struct pseudo_node *node)
     return 0;
 }
 
-/* The largest process number in use. */
-static pid_t last_pid(void)
-{
-    pid_t last = 0;
-    struct group *g;
+/* Threads that run, and that wait for what no signal ends. */
+struct running {
+    unsigned running, blocked;
+};
 
-    while ((g = group_next(last + 1))) {
-        last = g->tgid;
-        group_put(g);
-    }
-    return last;
+static bool count_state(struct task *t, void *arg)
+{
+    struct running *r = arg;
+    char state = proc_state(t);
+
+    r->running += state == 'R';
+    r->blocked += state == 'D';
+    return true;
 }
 
 /* No averages are kept: a load of the enclave alone would say nothing about the machine. */
 int proc_loadavg(struct seq *s, const struct pseudo_node *node)
 {
-    seq_printf(s, "0.00 0.00 0.00 1/%u %d\n", group_count(), last_pid());
+    struct running r = {0};
+
+    task_for_each(count_state, &r);
+    seq_printf(s, "0.00 0.00 0.00 %u/%u %d\n", r.running, task_count(), pid_last());
     return 0;
 }
 
@@ -138,7 +143,9 @@ int proc_system_stat(struct seq *s, const struct pseudo_node *node)
     unsigned cpus = target_cpu_count();
     u64 up = time_monotonic(), busy = busy_time(), idle = idle_time(up, busy);
     u64 boot = time_realtime() - up;
+    struct running r = {0};
 
+    task_for_each(count_state, &r);
     show_cpu(s, "cpu ", busy, idle);
     for (unsigned i = 0; i < cpus; i++) {
         char name[16];
@@ -146,9 +153,10 @@ int proc_system_stat(struct seq *s, const struct pseudo_node *node)
         (void)snprintf(name, sizeof(name), "cpu%u", i);
         show_cpu(s, name, busy / cpus, idle / cpus);
     }
-    seq_printf(s, "intr 0\nctxt %lu\nbtime %lu\nprocesses %d\n", current->nvcsw + current->nivcsw,
-               boot / NSEC_PER_SEC, last_pid());
-    seq_puts(s, "procs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n");
+    seq_printf(s, "intr 0\nctxt %lu\nbtime %lu\nprocesses %lu\n", current->nvcsw + current->nivcsw,
+               boot / NSEC_PER_SEC, task_total());
+    seq_printf(s, "procs_running %u\nprocs_blocked %u\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", r.running,
+               r.blocked);
     return 0;
 }
 

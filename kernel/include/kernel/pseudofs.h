@@ -22,7 +22,12 @@ void sysfs_init(void);
  */
 int console_install(void);
 
+struct group;
 /* For /proc/PID/stat: the controlling terminal's number (0: none) and its foreground group (-1). */
-void tty_ids(unsigned *number, pid_t *tpgid);
+void tty_ids(const struct group *g, unsigned *number, pid_t *tpgid);
+
+/* Whether the host gave the program a terminal (/dev/pts/0), and whether that controls session `sid`. */
+bool tty_present(void);
+bool tty_controls(pid_t sid);
 
 #endif

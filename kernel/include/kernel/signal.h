@@ -41,6 +41,7 @@ struct sighand {
 
 struct sigqueue {
     struct list link;
+    uid_t uid; /* on whose account */
     siginfo_t info;
 };
 
@@ -48,7 +49,7 @@ struct sigqueue {
 struct sigpending {
     sigset64_t set;
     struct list queue;  /* struct sigqueue */
-    unsigned count;     /* against RLIMIT_SIGPENDING */
+    unsigned count;     /* of the queue's entries */
 };
 
 struct altstack {
@@ -75,6 +76,14 @@ void signal_force_fault(int sig, int code, u64 addr, int trapno, u64 error);
 
 /* True when the current task has to leave its call: an unblocked signal waits, or it must end or stop. */
 bool signal_pending(void);
+/* The same for waits that only death ends ("killable"): an unblocked signal will end the process. */
+bool signal_fatal_pending(void);
+/* Whether the current task blocks or ignores `sig`. */
+bool signal_unwanted(int sig);
+/* How many signals of a user wait with their information, against RLIMIT_SIGPENDING. */
+u64 sigqueue_count(uid_t uid);
+/* A thread of a process that stops has ended: perhaps all others rest already. No lock may be held. */
+void signal_stop_settle(struct group *g);
 
 /*
  * On the way back to the program: handles WORK_SIGNAL, restarts calls, builds frames, or ends the
@@ -127,7 +136,10 @@ void sighand_put(struct sighand *s);
 /* Bytes that a signal frame takes at most, for AT_MINSIGSTKSZ. */
 size_t signal_frame_size(void);
 
-/* A signal that the host forwarded (SIGINT, SIGTERM, SIGWINCH, ...): goes to the first process. */
+/*
+ * A signal that the host forwarded (SIGINT, SIGTERM, SIGWINCH, ...): a terminal's goes to the foreground process
+ * group, SIGCONT to the first process' group, others to the first process.
+ */
 void signal_from_host(int sig);
 
 #endif

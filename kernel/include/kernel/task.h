@@ -60,14 +60,18 @@ struct group {
     ref_t ref;
     spinlock_t lock;
     struct list link;                         /* all groups; guarded by g_task_list_lock */
-    pid_t tgid, pgid, sid;
+    pid_t tgid;
+    pid_t pgid, sid;                          /* written with g_task_list_lock, read without */
+    struct tty_jobs *tty;                     /* controlling terminal or NULL; guarded by kernel/jobs.h's lock */
 
     /* The tree of processes; guarded by g_task_list_lock. A parent outlives its children or hands them on. */
     struct group *parent;                     /* NULL: the first process */
     struct list children, sibling;
     pid_t ppid;                               /* parent->tgid, for reading without the lock; 0: none */
+    pid_t parent_tid;                         /* the parent's thread that made it, or took it over */
     bool zombie;                              /* ended, and not waited for */
-    bool orphaned;                            /* handed on: the parent is not the one that made it */
+    bool gone;                                /* waited for: no longer in the table; atomic, exit_wait is woken */
+    bool execed;                              /* runs a program of its own: setpgid(2); atomic */
     int exit_signal;                          /* what the parent gets at the end; 0: nothing */
     int state_report;                         /* signal of a stop, or SIGCONT, that nobody waited for; 0: none */
     struct waitqueue child_wait;              /* woken when a child ends, stops or continues */
@@ -88,7 +92,9 @@ struct group {
     struct group_timers *timers;              /* ITIMER_*, alarm, POSIX timers; owned, time/itimer.c */
     int exit_status GUARDED_BY(&lock);        /* wait(2) form */
     bool exiting GUARDED_BY(&lock);
-    bool stopped GUARDED_BY(&lock);           /* by SIGSTOP and its like */
+    bool stopped GUARDED_BY(&lock);           /* by SIGSTOP and its like; threads rest as they come by */
+    bool stop_told GUARDED_BY(&lock);         /* all threads rest, and the parent heard of it */
+    int stop_signal GUARDED_BY(&lock);
     bool child_subreaper;                     /* prctl(2); atomic */
     unsigned personality;
     char *cmdline GUARDED_BY(&lock);          /* argv as exec got it, NUL-separated; owned */
@@ -111,7 +117,7 @@ struct restart_block {
     u32 value, bitset, flags;
 };
 
-/* sched_setscheduler(2) and its like: kept and told, the host schedules. Own thread only. */
+/* sched_setscheduler(2) and its like: kept and told, the host schedules. Writers hold group->lock. */
 struct sched_state {
     int policy, priority, nice;
     u32 flags;                                /* SCHED_FLAG_* of sched_setattr(2) */
@@ -126,6 +132,9 @@ struct task {
     struct group *group;
     struct list group_link;                   /* guarded by group->lock */
     bool dead;                                /* ended, but still the leader; guarded by group->lock */
+    bool parked;                              /* rests while the process is stopped; guarded by group->lock */
+    bool stop_dequeued;                       /* took a stop signal that SIGCONT has not undone; likewise */
+    bool uninterruptible;                     /* waits for what no signal but a deadly one ends; own thread */
     struct regs *regs;                        /* the program's registers, on the kernel stack */
 
     /*
@@ -136,7 +145,7 @@ struct task {
     struct files *files;                      /* kernel/files.h */
     struct fs_context *fs;                    /* root, cwd, umask; kernel/fs.h */
     struct sighand *sighand;                  /* kernel/signal.h */
-    struct cred *cred;                        /* only the task itself replaces it */
+    struct cred *cred;                        /* only the task itself replaces it; others use task_cred() */
     char comm[COMM_SIZE];                     /* guarded by group->lock for writers */
 
     /* Signals: only the task itself reads `blocked`; writers hold group->lock. */
@@ -202,6 +211,9 @@ static inline void task_set_work(struct task *t, u32 bits)
     __atomic_fetch_or(&t->work, bits, __ATOMIC_RELEASE);
 }
 
+/* The same, and `t` looks at it soon, wherever it is: its waits look at their conditions again. proc/pid.c */
+void task_interrupt(struct task *t, u32 bits);
+
 /* As Linux's send_sig(sig, current, 0): to this thread, as if it had sent it itself. */
 static inline void signal_send_self(int sig)
 {
@@ -238,16 +250,51 @@ unsigned group_count(void);
 unsigned task_count(void);
 /* Sets work bits of all tasks that are inside `mm`, and interrupts them. */
 void tasks_interrupt(struct mm *mm, u32 work);
+/* The number given out last, and how many processes and threads there ever were. */
+pid_t pid_last(void);
+u64 task_total(void);
+/* Whether a process, thread, process group or session has the number. */
+bool pid_in_use(pid_t pid);
+/* Calls `fn` with each task that has not ended until it gives false: spinlocks are held. */
+void task_for_each(bool (*fn)(struct task *t, void *arg), void *arg);
 
 /* What another task uses, with a reference, or NULL when it has ended. group->lock may not be held. */
 struct mm *task_mm(struct task *t);
 struct files *task_files(struct task *t);
 struct fs_context *task_fs(struct task *t);
+struct cred *task_cred(struct task *t); /* never NULL */
+/* The process of a pidfd with a reference; ERR_PTR(-EBADF): none of these. (proc/pidfd.c) */
+struct group *pidfd_group(int fd);
+/* The real user of a process, dead or alive. */
+uid_t group_uid(struct group *g);
 
-/* proc/group.c: the process stopped by `sig`, or goes on (SIGCONT): its parent may want to know. */
+/*
+ * proc/access.c: ptrace(2)'s "access mode checking": may the caller look into `t`, by its real or its file system
+ * ids? 0 or -EPERM.
+ */
+enum access_ids { ACCESS_REAL, ACCESS_FS };
+int task_may_access(struct task *t, enum access_ids ids);
+
+/*
+ * proc/group.c: the process stopped by `sig`, or goes on (SIGCONT): its parent may want to know. No lock may be
+ * held.
+ */
 void group_tell_state(struct group *g, int sig);
 
-/* proc/exit.c: ends the current process as _exit(2) or by a signal (wait(2) status). */
+/* proc/jobs.c: whether no parent outside a process group is there to continue it (POSIX: orphaned). */
+bool pgrp_orphaned(pid_t pgid);
+/* The session of a process group; -ESRCH when it has no process. */
+pid_t pgrp_session(pid_t pgid);
+/* Sends to all its processes, from the kernel when `info` is NULL. Their number. No lock may be held. */
+unsigned pgrp_signal(pid_t pgid, int sig, const siginfo_t *info);
+
+/*
+ * proc/exit.c: SIGKILL, from wherever: the process ends with this status. False when exec(2) ends its other
+ * threads just now: then the signal has to wait for it.
+ */
+bool group_kill(struct group *g, int wait_status) REQUIRES(&g->lock);
+
+/* Ends the current process as _exit(2) or by a signal (wait(2) status). */
 _Noreturn void task_exit_group(int wait_status);
 /* Whether the process, or exec(2) by another thread, wants the current thread to end. */
 bool task_must_end(void);

@@ -29,6 +29,12 @@ struct task *task_of_pid(pid_t pid)
     return task_find(pid ? pid : g_task.tid);
 }
 
+struct cred *task_cred(struct task *t)
+{
+    ref_get(&t->cred->ref);
+    return t->cred;
+}
+
 void task_put(struct task *t)
 {
     (void)ref_put(&t->ref);

@@ -87,6 +87,41 @@ void task_put(struct task *t)
     (void)ref_put(&t->ref);
 }
 
+void task_interrupt(struct task *t, u32 bits)
+{
+    task_set_work(t, bits);
+}
+
+bool group_kill(struct group *g, int wait_status)
+{
+    return false; /* as while exec(2) ends other threads: the signal waits like others */
+}
+
+uid_t group_uid(struct group *g)
+{
+    return 0;
+}
+
+void group_tell_state(struct group *g, int sig)
+{
+    g_fx.told = sig;
+}
+
+unsigned pgrp_signal(pid_t pgid, int sig, const siginfo_t *info)
+{
+    return 0;
+}
+
+bool pgrp_orphaned(pid_t pgid)
+{
+    return false;
+}
+
+pid_t console_foreground(void)
+{
+    return 0;
+}
+
 const struct cred *current_cred(void)
 {
     return &g_fx.cred;
@@ -120,6 +155,7 @@ int fixture_setup(void **state)
     f->task.group = &f->group;
     f->task.sighand = &f->sighand;
     f->task.mm = &f->mm;
+    f->task.cred = &f->cred;
     f->task.regs = &f->regs;
     f->task.altstack.flags = SS_DISABLE;
     strlcpy_k(f->task.comm, "test", COMM_SIZE);

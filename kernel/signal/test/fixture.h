@@ -30,6 +30,7 @@ struct fixture {
     s64 restart_result;  /* and answers this */
     unsigned resets;     /* arch_xreset */
     int died;            /* wait status, -1: lives */
+    int told;            /* the signal of group_tell_state() */
 };
 extern struct fixture g_fx;
 

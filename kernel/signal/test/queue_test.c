@@ -10,6 +10,7 @@
 
 #define RT 40
 #define NO_LIMIT UINT64_MAX
+#define UID 1000
 
 static siginfo_t info_of(int sig, int code, int value)
 {
@@ -22,11 +23,21 @@ static siginfo_t info_of(int sig, int code, int value)
     return i;
 }
 
+/* As send.c does: the place first. */
+static bool add_info(struct sigpending *p, const siginfo_t *info, u64 limit, bool force)
+{
+    struct sigqueue *q = sigqueue_alloc(UID, limit);
+    bool ret = sigpending_add(p, info, &q, force);
+
+    sigqueue_free(q);
+    return ret;
+}
+
 static bool add(struct sigpending *p, int sig, int value)
 {
     siginfo_t i = info_of(sig, SI_QUEUE, value);
 
-    return sigpending_add(p, &i, NO_LIMIT, false);
+    return add_info(p, &i, NO_LIMIT, false);
 }
 
 static void standard_signal_waits_once(void **state)
@@ -67,7 +78,7 @@ static void a_timer_may_wait_beside_the_same_signal(void **state)
 
     sigpending_init(&p);
     assert_true(add(&p, SIGALRM, 1));
-    assert_true(sigpending_add(&p, &timer, NO_LIMIT, true));
+    assert_true(add_info(&p, &timer, NO_LIMIT, true));
     sigpending_take(&p, SIGALRM, &got);
     assert_int_equal(got.si_code, SI_QUEUE);
     assert_int_equal(p.set, sigmask(SIGALRM));
@@ -82,9 +93,9 @@ static void full_queue_refuses_sigqueue_but_not_kill(void **state)
     siginfo_t queued = info_of(RT, SI_QUEUE, 1), killed = info_of(RT, SI_USER, 0), got;
 
     sigpending_init(&p);
-    assert_false(sigpending_add(&p, &queued, 0, false));
+    assert_false(add_info(&p, &queued, 0, false));
     assert_int_equal(p.set, 0);
-    assert_true(sigpending_add(&p, &killed, 0, false));
+    assert_true(add_info(&p, &killed, 0, false));
     assert_int_equal(p.set, sigmask(RT));
     sigpending_take(&p, RT, &got);
     assert_int_equal(got.si_code, SI_USER);
@@ -120,6 +131,23 @@ static void dropping_frees_what_it_names(void **state)
     assert_int_equal(p.count, 0);
 }
 
+static void a_user_has_one_account(void **state)
+{
+    struct sigpending p, other;
+    siginfo_t i = info_of(RT, SI_QUEUE, 1);
+
+    sigpending_init(&p);
+    sigpending_init(&other);
+    assert_true(add_info(&p, &i, 2, false));
+    assert_true(add_info(&other, &i, 2, false));
+    assert_false(add_info(&p, &i, 2, false));
+    assert_int_equal(sigqueue_count(UID), 2);
+    sigpending_flush(&other);
+    assert_true(add_info(&p, &i, 2, false));
+    sigpending_flush(&p);
+    assert_int_equal(sigqueue_count(UID), 0);
+}
+
 static void faults_come_first(void **state)
 {
     assert_int_equal(signal_next(sigmask(SIGHUP) | sigmask(SIGSEGV)), SIGSEGV);
@@ -136,6 +164,7 @@ int main(void)
         cmocka_unit_test(full_queue_refuses_sigqueue_but_not_kill),
         cmocka_unit_test(no_memory_loses_information_only),
         cmocka_unit_test(dropping_frees_what_it_names),
+        cmocka_unit_test(a_user_has_one_account),
         cmocka_unit_test(faults_come_first),
     };
 

@@ -23,6 +23,11 @@
 
 #define P(x) ((u64)(uintptr_t)(x))
 
+unsigned task_count(void)
+{
+    return 1;
+}
+
 static int setup(void **state)
 {
     (void)state;
