@@ -299,6 +299,67 @@ def bash(s):
     s.end(5)
 
 
+def bash_jobs(s):
+    """Job control of a shell inside: its jobs are process groups of the terminal that the host has."""
+    prompt = "bash-5.2[#$] $"
+
+    def run(command, *expected):
+        s.line(command)
+        for e in expected:
+            s.expect(e)
+        s.expect(prompt)
+
+    s.expect(prompt)
+    s.line("sleep 100")
+    time.sleep(0.5)
+    s.send(CTRL_Z)
+    s.expect(r"\[1\]\+  Stopped +sleep 100\r\n")
+    s.expect(prompt)
+    run("jobs", r"\[1\]\+  Stopped +sleep 100\r\n")
+    run("bg", r"\[1\]\+ sleep 100 &\r\n")
+    run("jobs", r"\[1\]\+  Running +sleep 100 &\r\n")
+    s.line("fg")
+    s.expect("sleep 100\r\n")
+    time.sleep(0.3)
+    s.send(CTRL_C)
+    s.expect(prompt)
+    run("echo status $?", "status 130\r\n")
+    s.line("cat")
+    time.sleep(0.3)
+    s.line("one")
+    s.expect("one\r\none\r\n")
+    s.send(CTRL_Z)
+    s.expect("Stopped +cat\r\n")
+    s.expect(prompt)
+    s.line("fg")
+    s.expect("cat\r\n")
+    time.sleep(0.3)
+    s.line("two")
+    s.expect("two\r\ntwo\r\n")
+    s.send(CTRL_D)
+    s.expect(prompt)
+    run("cat &", r"\[1\] \d+\r\n")                     # reads in the background: SIGTTIN
+    time.sleep(0.5)
+    run("echo now", "now\r\n", r"\[1\]\+  Stopped +cat\r\n")
+    run("kill %1; fg; echo status $?", "status 143\r\n")
+    run("stty tostop; echo loud &", r"\[1\] \d+\r\n")    # writes in the background: SIGTTOU
+    time.sleep(0.5)
+    run("jobs", r"\[1\]\+  Stopped +echo loud\r\n")
+    run("fg", "loud\r\n")
+    run("stty -tostop; sleep 100 | cat | cat &", r"\[1\] \d+\r\n")
+    run("kill -STOP %1; sleep 0.3; jobs", r"\[1\]\+  Stopped")
+    run("kill -CONT %1; sleep 0.3; jobs", r"\[1\]\+  Running")
+    run("kill %1; sleep 0.3; echo gone", "gone\r\n")
+    s.line("sleep 100 | cat")
+    time.sleep(0.3)
+    s.send(CTRL_C)
+    s.expect(prompt)
+    run("(exit 7) & wait $!; echo status $?", "status 7\r\n")
+    s.line("exit 4")
+    s.expect("exit")
+    s.end(4)
+
+
 # ---- Adyton's own process ------------------------------------------------------------------------------------------
 
 def terminate(s):
@@ -408,5 +469,7 @@ def cases(ctx):
     yield harness.Case("python", lambda: terminal.play(python, [PYTHON, "-q"], [PYTHON], [STDLIB]))
     yield harness.Case("winch", lambda: terminal.play(winch, [PYTHON, "-c", WINCH], [PYTHON], [STDLIB]))
     yield harness.Case("bash", lambda: terminal.play(bash, ["/bin/bash", "--norc", "--noprofile", "-i"], ["/bin/bash"]))
+    yield harness.Case("bash-jobs", lambda: terminal.play(
+        bash_jobs, ["/bin/bash", "--norc", "--noprofile", "-i"], ["/bin/bash", "/bin/sleep", "/bin/cat", "/bin/stty"]))
     yield harness.Case("job-control", lambda: job_control(terminal))
     yield harness.Case("tmux-vi", lambda: tmux_vi(terminal))
