@@ -23,7 +23,8 @@
 static const char g_help[] =
     "Usage: adyton collect -o DIR PROGRAM... [--with PATH]...\n"
     "Gathers programs of this machine into DIR, at the paths they have here, with what they need to\n"
-    "run: interpreters, libraries as the dynamic linker would find them, what scripts name with '#!'.\n"
+    "run: interpreters, libraries as the dynamic linker would find them (and libgcc_s.so.1, which\n"
+    "glibc loads for pthread_exit), what scripts name with '#!'.\n"
     "Nothing is executed. Symbolic links are kept. /tmp and a minimal /etc/passwd and /etc/group are\n"
     "made. A PROGRAM without a slash is looked up in PATH.\n"
     "\n"
@@ -80,6 +81,22 @@ static int add_object(struct collect *c, const struct object *o, const struct ob
     return ret < 0 ? -1 : 0;
 }
 
+/*
+ * glibc loads libgcc_s.so.1 by name when a thread is cancelled or calls pthread_exit(3), and ends the program when it is
+ * not there: it comes along where it stands beside libc.
+ */
+static int add_unwinder(struct collect *c, const struct object *libc)
+{
+    char path[PATH_MAX];
+    struct view_file end;
+    int n = snprintf(path, sizeof(path), "%.*s/libgcc_s.so.1",
+                     (int)(strrchr(libc->path, '/') - libc->path), libc->path);
+
+    if (n < 0 || (size_t)n >= sizeof(path) || access(path, R_OK) < 0)
+        return 0;
+    return replica_add(&c->replica, path, &end) < -1 ? cli_error("%s: cannot be added", path) : 0;
+}
+
 static int add_libraries(struct collect *c, const char *path)
 {
     struct closure *found = calloc(1, sizeof(*found));
@@ -89,8 +106,13 @@ static int add_libraries(struct collect *c, const char *path)
     if (!found)
         return cli_no_memory();
     ret = closure_read(found, c->replica.machine, path, getenv("LD_LIBRARY_PATH"));
-    for (size_t i = 1; ret == 0 && i < found->count; i++)
-        ret = add_object(c, &found->objects[i], &found->objects[found->objects[i].parent]);
+    for (size_t i = 1; ret == 0 && i < found->count; i++) {
+        const struct object *o = &found->objects[i];
+
+        ret = add_object(c, o, &found->objects[o->parent]);
+        if (ret == 0 && o->path && !strcmp(o->name, "libc.so.6"))
+            ret = add_unwinder(c, o);
+    }
     if (ret == 0 && found->musl)
         (void)replica_add(&c->replica, "/etc/ld-musl-x86_64.path", &end);
     closure_free(found);
