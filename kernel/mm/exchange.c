@@ -2,8 +2,8 @@
 /*
  * Exchanging the pages of two members of a family (family.h).
  *
- * A page that is not in place lies in a page of the kernel, found by its number in mm->saved with the
- * permissions it has in place. Pages of the program's files that were never written are not kept: they stay
+ * A page that is not in place lies in a frame, found by its number in mm->saved with the permissions it has in
+ * place. Relatives with the same content share a frame. Pages of the program's files that were never written are not kept: they stay
  * where both members map the same, else they go and are read again.
  *
  * What both have is compared first: most pages of a parent and its child are equal, and pages that nobody may
@@ -17,9 +17,16 @@
 
 /* ---- Saved pages --------------------------------------------------------------------------------------- */
 
-static void *saved_page(u64 value)
+/* Content that several members may have saved. Guarded by their family's lock. */
+struct frame {
+    void *page;
+    u32 refs;
+};
+
+/* What mm->saved holds for a page: its frame and its permissions in place. */
+static struct frame *saved_frame(u64 value)
 {
-    return (void *)(value & PAGE_MASK);
+    return (struct frame *)(value & ~(u64)(PS_PERM | PS_PRESENT));
 }
 
 static unsigned saved_prot(u64 value)
@@ -27,9 +34,31 @@ static unsigned saved_prot(u64 value)
     return value & PS_PERM;
 }
 
-static int save(struct mm *mm, uintptr_t va, void *page, unsigned prot)
+static int save(struct mm *mm, uintptr_t va, struct frame *f, unsigned prot)
 {
-    return radix_set(&mm->saved, va >> PAGE_SHIFT, (u64)page | PS_PRESENT | prot);
+    return radix_set(&mm->saved, va >> PAGE_SHIFT, (u64)f | PS_PRESENT | prot);
+}
+
+static void frame_put(struct frame *f)
+{
+    if (--f->refs)
+        return;
+    kpages_free(f->page, 1);
+    kfree(f);
+}
+
+static struct frame *frame_create(void)
+{
+    struct frame *f = kmalloc(sizeof(*f));
+
+    if (!f)
+        return NULL;
+    f->refs = 1;
+    f->page = kpages_alloc_dirty(1);
+    if (f->page)
+        return f;
+    kfree(f);
+    return NULL;
 }
 
 void saved_free(struct mm *mm)
@@ -38,23 +67,8 @@ void saved_free(struct mm *mm)
 
     while ((value = radix_next(&mm->saved, &index))) {
         (void)radix_delete(&mm->saved, index);
-        kpages_free(saved_page(value), 1);
+        frame_put(saved_frame(value));
     }
-}
-
-/* The page's content in a new page of the kernel. */
-static int save_copy(struct mm *mm, uintptr_t va, unsigned prot)
-{
-    void *page = kpages_alloc_dirty(1);
-
-    if (!page)
-        return -ENOMEM;
-    memcpy(page, (void *)va, PAGE_SIZE);
-    if (save(mm, va, page, prot)) {
-        kpages_free(page, 1);
-        return -ENOMEM;
-    }
-    return 0;
 }
 
 /* ---- Contents ------------------------------------------------------------------------------------------- */
@@ -76,6 +90,45 @@ static void page_swap(void *a, void *b)
 
     for (size_t i = 0; i < PAGE_SIZE / sizeof(u64); i++)
         swap(x[i], y[i]);
+}
+
+#define TWINS_MAX 3 /* relatives whose saved pages are looked at */
+
+/* A relative's frame with the content of the page in place, with a reference, or NULL. */
+static struct frame *find_twin(struct mm *mm, uintptr_t va) REQUIRES(&mm->family->lock)
+{
+    struct family *f = mm->family;
+    struct list *at = f->members.prev;
+
+    for (int i = 0; i < TWINS_MAX && at != &f->members; i++, at = at->prev) {
+        struct mm *other = list_entry(at, struct mm, family_link);
+        u64 value = other == mm ? 0 : radix_get(&other->saved, va >> PAGE_SHIFT);
+
+        if (value && page_equal((void *)va, saved_frame(value)->page)) {
+            saved_frame(value)->refs++;
+            return saved_frame(value);
+        }
+    }
+    return NULL;
+}
+
+/* Saves the content of the page in place, in a new frame or (`share`) in that of a relative. */
+static int save_copy(struct mm *mm, uintptr_t va, unsigned prot, bool share)
+    REQUIRES(&mm->family->lock)
+{
+    struct frame *f = share ? find_twin(mm, va) : NULL;
+
+    if (!f) {
+        f = frame_create();
+        if (!f)
+            return -ENOMEM;
+        memcpy(f->page, (void *)va, PAGE_SIZE);
+    }
+    if (save(mm, va, f, prot)) {
+        frame_put(f);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static int protect(uintptr_t va, unsigned old, unsigned prot)
@@ -106,41 +159,55 @@ struct transit {
     bool discard;
 };
 
-/* Both have a page: `value` is to's. from's content goes to where to's was. */
+/* to's content comes in place, from's goes to a frame of its own. */
+static int trade(const struct transit *t, uintptr_t va, unsigned old, struct frame *theirs,
+                 unsigned prot)
+{
+    struct frame *own;
+    int err;
+
+    if (!t->discard && theirs->refs == 1 && old == RW) {
+        page_swap((void *)va, theirs->page);
+        theirs->refs++;
+        err = save(t->from, va, theirs, old);
+        if (err)
+            frame_put(theirs);
+        return err ? err : protect(va, old, prot);
+    }
+    if (t->discard)
+        return replace(va, old, theirs->page, prot);
+    own = frame_create();
+    if (!own)
+        return -ENOMEM;
+    memcpy(own->page, (void *)va, PAGE_SIZE);
+    err = save(t->from, va, own, old);
+    if (err)
+        frame_put(own);
+    return err ? err : replace(va, old, theirs->page, prot);
+}
+
+/* Both have a page: `value` is to's. Equal content is shared. */
 static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 value)
 {
-    void *page = saved_page(value);
-    unsigned prot = saved_prot(value);
-    bool equal;
-    int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
+    struct frame *theirs = saved_frame(value);
+    unsigned readable = old | TARGET_READ, prot = saved_prot(value);
+    int err = protect(va, old, readable);
 
     if (err)
         return err;
-    equal = page_equal((void *)va, page);
     (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
-    if (!t->discard && save(t->from, va, page, old)) {
-        kpages_free(page, 1);
-        return -ENOMEM;
-    }
-    if (equal) {
-        err = protect(va, old | TARGET_READ, prot);
-    } else if ((old & RW) == RW && !(old & TARGET_EXEC) && !t->discard) {
-        page_swap((void *)va, page);
-        err = protect(va, old, prot);
+    if (page_equal((void *)va, theirs->page)) {
+        theirs->refs++;
+        if (!t->discard)
+            err = save(t->from, va, theirs, old);
+        if (t->discard || err)
+            frame_put(theirs);
+        if (!err)
+            err = protect(va, readable, prot);
     } else {
-        void *bounce = kpages_alloc_dirty(1);
-
-        if (bounce) {
-            memcpy(bounce, page, PAGE_SIZE);
-            memcpy(page, (void *)va, PAGE_SIZE);
-            err = replace(va, old | TARGET_READ, bounce, prot);
-            kpages_free(bounce, 1);
-        } else {
-            err = -ENOMEM;
-        }
+        err = trade(t, va, readable, theirs, prot);
     }
-    if (t->discard)
-        kpages_free(page, 1);
+    frame_put(theirs);
     return err;
 }
 
@@ -151,7 +218,7 @@ static int pass_empty(const struct transit *t, uintptr_t va, unsigned old)
     int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
 
     if (!err && !t->discard)
-        err = save_copy(t->from, va, old);
+        err = save_copy(t->from, va, old, false);
     if (err)
         return err;
     old |= TARGET_READ;
@@ -275,11 +342,11 @@ static int bring(struct mm *to)
     int err = 0;
 
     while (!err && (value = radix_next(&to->saved, &index))) {
-        err = bring_page(index << PAGE_SHIFT, saved_page(value), saved_prot(value));
+        err = bring_page(index << PAGE_SHIFT, saved_frame(value)->page, saved_prot(value));
         if (err)
             break;
         (void)radix_delete(&to->saved, index);
-        kpages_free(saved_page(value), 1);
+        frame_put(saved_frame(value));
     }
     return err;
 }
@@ -320,18 +387,19 @@ int exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
 /* ---- Copying ------------------------------------------------------------------------------------------------- */
 
 static int copy_run(struct mm *mm, uintptr_t va, uintptr_t end, u8 state)
+    REQUIRES(&mm->family->lock)
 {
     unsigned prot = state & PS_PERM;
     int err = prot & TARGET_READ ? 0 : pages_protect(va, end, state, prot | TARGET_READ);
 
     for (uintptr_t at = va; at < end && !err; at += PAGE_SIZE)
-        err = save_copy(mm, at, prot);
+        err = save_copy(mm, at, prot, true);
     if (!(prot & TARGET_READ))
         (void)pages_protect(va, end, ps_get(va), prot);
     return err;
 }
 
-static int copy_vma(struct mm *mm, struct vma *v)
+static int copy_vma(struct mm *mm, struct vma *v) REQUIRES(&mm->lock, &mm->family->lock)
 {
     uintptr_t va = v->start, next;
     int err = 0;
@@ -350,13 +418,16 @@ static int copy_vma(struct mm *mm, struct vma *v)
 
 int exchange_copy(struct mm *mm)
 {
+    struct family *f = mm->family;
     int err = 0;
 
+    mutex_lock(&f->lock);
     for (struct vma *v = mm_find_next(mm, 0); v && !err; v = vma_next(v)) {
         if (!(v->flags & VM_SHARED) && !is_clean(v))
             err = copy_vma(mm, v);
     }
     if (err)
         saved_free(mm);
+    mutex_unlock(&f->lock);
     return err;
 }
