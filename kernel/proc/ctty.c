@@ -104,6 +104,25 @@ void tty_jobs_clear(struct tty_jobs *tty)
     spin_unlock(&g_task_list_lock);
 }
 
+void tty_hang_up(struct tty_jobs *tty)
+{
+    struct group *leader;
+    pid_t session, foreground;
+
+    spin_lock(&g_tty_lock);
+    session = tty->session;
+    foreground = tty->foreground;
+    spin_unlock(&g_tty_lock);
+    tty_jobs_clear(tty);
+    leader = session ? group_find(session) : NULL;
+    if (!leader)
+        return;
+    WRITE_ONCE(leader->lost_foreground, foreground);
+    signal_send_group(leader, SIGHUP, NULL);
+    signal_send_group(leader, SIGCONT, NULL);
+    group_put(leader);
+}
+
 void tty_opened(struct tty_jobs *tty, const struct file *f)
 {
     struct group *g = current->group;
@@ -155,8 +174,11 @@ static void leader_gives_up(struct group *g, bool ending)
 
 void tty_leader_ended(struct group *g)
 {
-    if (READ_ONCE(g->sid) == g->tgid)
-        leader_gives_up(g, true);
+    if (READ_ONCE(g->sid) != g->tgid)
+        return;
+    leader_gives_up(g, true);
+    if (g->lost_foreground)
+        pgrp_hang_up(g->lost_foreground);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------------ */

@@ -42,6 +42,7 @@ static const struct {
     mode_t mode;
 } g_boot_mounts[] = {
     {"dev", "/dev", "devtmpfs", MS_NOSUID, 0755},
+    {NULL, "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, 0},
     {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555},
     {"sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555},
     {"tmp", NULL, NULL, 0, 01777},
@@ -50,7 +51,8 @@ static const struct {
 static int mount_boot(struct superblock *sb)
 {
     for (size_t i = 0; i < ARRAY_COUNT(g_boot_mounts); i++) {
-        int err = ensure_dir(sb, g_boot_mounts[i].dir, g_boot_mounts[i].mode);
+        const char *dir = g_boot_mounts[i].dir; /* NULL: devtmpfs has it */
+        int err = dir ? ensure_dir(sb, dir, g_boot_mounts[i].mode) : 0;
 
         if (err == -ENOTDIR && !g_boot_mounts[i].path)
             continue; /* /tmp may be anything */
@@ -58,7 +60,7 @@ static int mount_boot(struct superblock *sb)
             err = vfs_mount(g_boot_mounts[i].type, g_boot_mounts[i].type, g_boot_mounts[i].path,
                             g_boot_mounts[i].flags, NULL);
         if (err)
-            return pr_reason(err, "cannot mount /%s: %s", g_boot_mounts[i].dir, errno_text(-err));
+            return pr_reason(err, "cannot mount /%s: %s", dir ? dir : "dev/pts", errno_text(-err));
     }
     return 0;
 }
@@ -72,6 +74,7 @@ int vfs_init(void)
     ramfs_register();
     pipe_init();
     devfs_init();
+    devpts_init();
     procfs_init();
     sysfs_init();
     err = mount_root("ramfs", "rootfs", 0);

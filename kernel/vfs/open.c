@@ -297,7 +297,8 @@ static int open_plain(struct file *f, int dfd, const char *name, const struct op
 
 struct file *open_path_at(int dfd, const char *name, const struct open_request *r)
 {
-    struct file *f = file_alloc(r->flags & ~(CREATION_FLAGS | O_CLOEXEC));
+    /* O_NOCTTY is for the terminal's open op, and not kept. */
+    struct file *f = file_alloc(r->flags & ~((CREATION_FLAGS & ~O_NOCTTY) | O_CLOEXEC));
     int err;
 
     if (!f)
@@ -306,6 +307,7 @@ struct file *open_path_at(int dfd, const char *name, const struct open_request *
         err = open_create(f, dfd, name, r);
     else
         err = open_plain(f, dfd, name, r);
+    f->flags &= ~(unsigned)O_NOCTTY;
     if (likely(!err))
         return f;
     file_put(f);

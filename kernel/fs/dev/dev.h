@@ -13,6 +13,7 @@
 
 #define DEV_MEM_MAJOR 1
 #define DEV_TTY_MAJOR 5 /* minor 0: the controlling terminal, 1: the console */
+#define DEV_PTMX_MINOR 2
 #define DEV_PTS_MAJOR 136
 
 /* mem.c: null, zero, full, random, urandom by minor number. -ENXIO for others. */

@@ -9,6 +9,7 @@
  */
 #include <kernel/pseudofs.h>
 #include <kernel/string.h>
+#include <kernel/tty.h>
 #include <linux/stat.h>
 
 #include "dev.h"
@@ -18,7 +19,6 @@ struct node {
     mode_t mode;
     unsigned major, minor;
     const char *target; /* of a symlink */
-    bool terminal;      /* only when the program has one */
 };
 
 static const struct node g_nodes[] = {
@@ -28,6 +28,7 @@ static const struct node g_nodes[] = {
     {.name = "random", .mode = S_IFCHR | 0666, .major = DEV_MEM_MAJOR, .minor = 8},
     {.name = "urandom", .mode = S_IFCHR | 0666, .major = DEV_MEM_MAJOR, .minor = 9},
     {.name = "tty", .mode = S_IFCHR | 0666, .major = DEV_TTY_MAJOR, .minor = 0},
+    {.name = "ptmx", .mode = S_IFCHR | 0666, .major = DEV_TTY_MAJOR, .minor = DEV_PTMX_MINOR},
     {.name = "console", .mode = S_IFCHR | 0600, .major = DEV_TTY_MAJOR, .minor = 1},
     {.name = "fd", .mode = S_IFLNK, .target = "/proc/self/fd"},
     {.name = "stdin", .mode = S_IFLNK, .target = "/proc/self/fd/0"},
@@ -36,10 +37,6 @@ static const struct node g_nodes[] = {
     {.name = "core", .mode = S_IFLNK, .target = "/proc/kcore"},
     {.name = "shm", .mode = S_IFDIR | S_ISVTX | 0777},
     {.name = "pts", .mode = S_IFDIR | 0755},
-};
-
-static const struct node g_pts_nodes[] = {
-    {.name = "0", .mode = S_IFCHR | 0620, .major = DEV_PTS_MAJOR, .minor = 0, .terminal = true},
 };
 
 static int make_node(struct inode *dir, const struct node *n, struct inode **out)
@@ -54,38 +51,19 @@ static int make_node(struct inode *dir, const struct node *n, struct inode **out
     return ops->create(dir, n->name, size, n->mode, dev_make(n->major, n->minor), out);
 }
 
-static int populate(struct inode *dir, const struct node *nodes, size_t count)
+static int populate(struct inode *dir)
 {
     int err = 0;
 
     mutex_lock(&dir->lock);
-    for (size_t i = 0; i < count && !err; i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(g_nodes) && !err; i++) {
         struct inode *inode;
 
-        if (nodes[i].terminal && !console_terminal(0))
-            continue;
-        err = make_node(dir, &nodes[i], &inode);
+        err = make_node(dir, &g_nodes[i], &inode);
         if (!err)
             inode_put(inode);
     }
     mutex_unlock(&dir->lock);
-    return err;
-}
-
-static int populate_all(struct inode *root)
-{
-    struct inode *pts;
-    int err = populate(root, g_nodes, ARRAY_COUNT(g_nodes));
-
-    if (err)
-        return err;
-    mutex_lock(&root->lock);
-    err = root->ops->lookup(root, "pts", 3, &pts);
-    mutex_unlock(&root->lock);
-    if (err)
-        return err;
-    err = populate(pts, g_pts_nodes, ARRAY_COUNT(g_pts_nodes));
-    inode_put(pts);
     return err;
 }
 
@@ -111,7 +89,7 @@ static int devfs_mount(const struct fs_type *type, const char *source, unsigned 
         return err;
     sb->type = type;
     sb->root->mode = S_IFDIR | 0755;
-    err = populate_all(sb->root);
+    err = populate(sb->root);
     if (err)
         sb_put(sb);
     else
@@ -121,6 +99,20 @@ static int devfs_mount(const struct fs_type *type, const char *source, unsigned 
 
 static struct fs_type g_devfs = {.name = "devtmpfs", .mount = devfs_mount};
 
+/* /dev/tty, /dev/console, /dev/ptmx. */
+static int terminal_open(unsigned minor, struct file *f)
+{
+    if (minor == DEV_PTMX_MINOR)
+        return pty_open_master(f);
+    if (minor == 0) {
+        int err = pty_open_controlling(f);
+
+        if (err != -ENXIO)
+            return err;
+    }
+    return tty_open(DEV_TTY_MAJOR, minor, f);
+}
+
 static int chardev_open(struct inode *inode, struct file *f)
 {
     unsigned major = dev_major(inode->rdev), minor = dev_minor(inode->rdev);
@@ -129,8 +121,9 @@ static int chardev_open(struct inode *inode, struct file *f)
     case DEV_MEM_MAJOR:
         return mem_open(minor, f);
     case DEV_TTY_MAJOR:
+        return terminal_open(minor, f);
     case DEV_PTS_MAJOR:
-        return tty_open(major, minor, f);
+        return minor == 0 && tty_present() ? tty_open(major, minor, f) : pty_open_slave(minor, f);
     }
     return -ENXIO;
 }

@@ -218,16 +218,6 @@ bool tty_present(void)
     return console_terminal(O_RDWR);
 }
 
-bool tty_controls(pid_t sid)
-{
-    bool controls;
-
-    spin_lock(&g_tty_lock);
-    controls = g_jobs.session == sid;
-    spin_unlock(&g_tty_lock);
-    return controls;
-}
-
 /* The first process leads the session of the host's terminal, as a login shell would. */
 void tty_adopt(void)
 {
@@ -237,6 +227,7 @@ void tty_adopt(void)
         return;
     spin_lock(&g_tty_lock);
     g->tty = &g_jobs;
+    g_jobs.number = (unsigned)dev_make(DEV_PTS_MAJOR, 0);
     g_jobs.session = g->sid;
     g_jobs.foreground = g->pgid;
     spin_unlock(&g_tty_lock);
@@ -248,7 +239,7 @@ void tty_ids(const struct group *g, unsigned *number, pid_t *tpgid)
     *tpgid = -1;
     spin_lock(&g_tty_lock);
     if (g->tty) {
-        *number = g->tty == &g_jobs ? (unsigned)dev_make(DEV_PTS_MAJOR, 0) : 0;
+        *number = g->tty->number;
         *tpgid = g->tty->foreground;
     }
     spin_unlock(&g_tty_lock);

@@ -17,6 +17,7 @@ struct group;
 struct tty_jobs {
     pid_t session;    /* 0: no session's controlling terminal */
     pid_t foreground; /* process group; 0: none */
+    unsigned number;  /* device number, st_rdev; set once */
 };
 
 extern spinlock_t g_tty_lock;
@@ -44,6 +45,8 @@ long tty_jobs_ioctl(struct tty_jobs *tty, const struct file *f, unsigned cmd, un
 
 /* The terminal goes away: its session has none any more. */
 void tty_jobs_clear(struct tty_jobs *tty);
+/* The line hung up: the same, and the session's leader gets SIGHUP and SIGCONT, the foreground at its end. */
+void tty_hang_up(struct tty_jobs *tty);
 
 /* A session leader ends: its terminal is free, the foreground process group gets SIGHUP. */
 void tty_leader_ended(struct group *g);

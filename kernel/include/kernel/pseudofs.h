@@ -14,6 +14,8 @@
 void devfs_init(void);
 void procfs_init(void);
 void sysfs_init(void);
+/* The same for "devpts". */
+void devpts_init(void);
 
 /*
  * Opens the host's descriptors 0, 1 and 2 for the current (first) process, each as a description of
@@ -26,8 +28,7 @@ struct group;
 /* For /proc/PID/stat: the controlling terminal's number (0: none) and its foreground group (-1). */
 void tty_ids(const struct group *g, unsigned *number, pid_t *tpgid);
 
-/* Whether the host gave the program a terminal (/dev/pts/0), and whether that controls session `sid`. */
+/* Whether the host gave the program a terminal (/dev/pts/0). */
 bool tty_present(void);
-bool tty_controls(pid_t sid);
 
 #endif

@@ -63,6 +63,7 @@ struct group {
     pid_t tgid;
     pid_t pgid, sid;                          /* written with g_task_list_lock, read without */
     struct tty_jobs *tty;                     /* controlling terminal or NULL; guarded by kernel/jobs.h's lock */
+    pid_t lost_foreground;                    /* of a leader's terminal that hung up: waits for its end; atomic */
 
     /* The tree of processes; guarded by g_task_list_lock. A parent outlives its children or hands them on. */
     struct group *parent;                     /* NULL: the first process */

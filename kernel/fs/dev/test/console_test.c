@@ -160,6 +160,24 @@ pid_t pgrp_session(pid_t pgid)
     return pgid == 1 ? 1 : -ESRCH;
 }
 
+void pgrp_hang_up(pid_t pgid)
+{
+}
+
+struct group *group_find(pid_t tgid)
+{
+    return NULL;
+}
+
+void group_put(struct group *g)
+{
+}
+
+int signal_send_group(struct group *g, int sig, const siginfo_t *info)
+{
+    return 0;
+}
+
 bool pgrp_orphaned(pid_t pgid)
 {
     return false;
