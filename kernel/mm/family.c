@@ -8,6 +8,7 @@
 struct waiting {
     struct list link; /* in family->queue */
     struct mm *mm;
+    struct task *task;
 };
 
 /* ---- Members ---------------------------------------------------------------------------------------- */
@@ -141,7 +142,13 @@ void mm_leave(void)
 
 /* ---- Entering ----------------------------------------------------------------------------------------- */
 
-/* Whether a task that waits before `w` wants another member than the resident one. */
+/* It has to wait for who makes a copy of its memory, and must not keep that one waiting. */
+static bool held_up(const struct waiting *w)
+{
+    return w->mm->stopper && w->mm->stopper != w->task;
+}
+
+/* Whether a task that waits before `w`, and could enter, wants another member than the resident one. */
 static bool other_is_first(struct family *f, const struct waiting *w) REQUIRES(&f->lock)
 {
     const struct waiting *each;
@@ -150,7 +157,7 @@ static bool other_is_first(struct family *f, const struct waiting *w) REQUIRES(&
     {
         if (each == w)
             return false;
-        if (each->mm != f->resident)
+        if (each->mm != f->resident && !held_up(each))
             return true;
     }
     return false;
@@ -205,7 +212,7 @@ static u64 next_look(struct family *f) REQUIRES(&f->lock)
 static void enter_slowly(struct mm *mm)
 {
     struct family *f = mm->family;
-    struct waiting w = {.mm = mm};
+    struct waiting w = {.mm = mm, .task = current};
     struct waiter waiter;
     struct task *t = current;
 
