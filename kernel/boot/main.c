@@ -11,6 +11,7 @@
 #include <kernel/mm.h>
 #include <kernel/printk.h>
 #include <kernel/pseudofs.h>
+#include <kernel/socket.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
@@ -210,6 +211,7 @@ _Noreturn void kernel_main(void)
     thread_area()->task = task_create_first();
     current->target = target_thread_self();
     signal_inherit_ignored(current, target_ignored_signals());
+    net_init();
     err = vfs_init();
     if (err)
         boot_fail("cannot use the root file system", NULL, err, STATUS_ERROR);

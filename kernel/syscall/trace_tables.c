@@ -6,10 +6,12 @@
  */
 #undef ADYTON_HOSTED
 #include <kernel/signal.h>
+#include <kernel/socket.h>
 #include <kernel/syscall.h>
 
 #include <asm/ioctls.h>
 #include <asm/prctl.h>
+#include <asm/socket.h>
 #include <asm/stat.h>
 #include <asm/statfs.h>
 #include <asm/termbits.h>

@@ -57,18 +57,23 @@ static int create_locked(struct creation *c, bool is_dir) NO_LOCK_ANALYSIS
     return err;
 }
 
-static int create_begin(struct creation *c, int dfd, const char __user *path, bool is_dir)
+/* c->name is filled. */
+static int create_start(struct creation *c, int dfd, bool is_dir)
 {
-    int err = name_from_user(&c->name, path, false);
+    int err = walk_to_parent(&c->w, dfd, c->name.s);
 
-    if (err)
-        return err;
-    err = walk_to_parent(&c->w, dfd, c->name.s);
     if (!err)
         err = c->w.last_type == LAST_NORM ? create_locked(c, is_dir) : -EEXIST;
     if (err)
         create_abort(c);
     return err;
+}
+
+static int create_begin(struct creation *c, int dfd, const char __user *path, bool is_dir)
+{
+    int err = name_from_user(&c->name, path, false);
+
+    return err ? err : create_start(c, dfd, is_dir);
 }
 
 /* `inode` (consumed) stands behind the name now, unless err. */
@@ -145,6 +150,25 @@ long sys_mknodat(int dfd, const char __user *path, mode_t mode, unsigned dev)
 long sys_mknod(const char __user *path, mode_t mode, unsigned dev)
 {
     return sys_mknodat(AT_FDCWD, path, mode, dev);
+}
+
+int vfs_make_socket(const char *name, mode_t mode, struct path *out)
+{
+    struct creation c = {.name.s = name};
+    struct inode *inode = NULL;
+    int err = create_start(&c, AT_FDCWD, false);
+
+    if (err)
+        return err;
+    mode = S_IFSOCK | (mode & 07777 & ~current_umask());
+    if (c.dir->ops->create)
+        err = c.dir->ops->create(c.dir, c.d->name, c.d->name_size, mode, 0, &inode);
+    else
+        err = -EPERM;
+    *out = (struct path){c.w.path.mnt, c.d};
+    if (!err)
+        path_get(out);
+    return create_end(&c, err, inode);
 }
 
 long sys_symlinkat(const char __user *utarget, int dfd, const char __user *path)

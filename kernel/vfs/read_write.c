@@ -178,12 +178,13 @@ long sys_pwrite64(int fd, const void __user *buf, size_t size, loff_t pos)
     return rw_one_at(fd, buf, size, pos, file_write_iter);
 }
 
-/* RWF_NOWAIT: files with pages in memory never wait, pipes know it; others would have to say so. */
+/* RWF_NOWAIT: files with pages in memory never wait, pipes and sockets know it; others would have to say so. */
 static int rwf_check(const struct file *f, int flags)
 {
     if (flags & ~RWF_SUPPORTED)
         return -EOPNOTSUPP;
-    if ((flags & RWF_NOWAIT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
+    if ((flags & RWF_NOWAIT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode) &&
+        !S_ISSOCK(f->inode->mode))
         return -EOPNOTSUPP;
     return 0;
 }

@@ -31,6 +31,8 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, loff_t *pos);
 struct copy_end {
     struct file *file;
     loff_t *pos;
+    int flags;    /* RWF_* */
+    bool blocked; /* splice.c: it had nothing, or no room, under RWF_NOWAIT */
 };
 
 /* sendfile.c: read(2) or write(2) there with a kernel buffer; takes pos_lock when the file's offset moves. */

@@ -22,6 +22,7 @@ ssize_t copy_end_read(struct copy_end *in, void *buf, size_t size)
     ssize_t n;
 
     iov_iter_kernel(&it, buf, size);
+    it.flags = in->flags;
     if (in->pos || !in->file->seekable) {
         loff_t none = 0;
 
@@ -39,6 +40,7 @@ ssize_t copy_end_write(struct copy_end *out, void *buf, size_t size)
     ssize_t n;
 
     iov_iter_kernel(&it, buf, size);
+    it.flags = out->flags;
     if (out->pos || !out->file->seekable) {
         loff_t none = 0;
 
@@ -117,7 +119,8 @@ static int sendfile_check(struct file *out, struct file *in, bool has_offset, si
         return -EBADF;
     if (has_offset && !in->seekable)
         return -ESPIPE;
-    if (!in->ops->read || S_ISFIFO(in->inode->mode) || (out->flags & O_APPEND))
+    if (!in->ops->read || S_ISFIFO(in->inode->mode) || S_ISSOCK(in->inode->mode) ||
+        (out->flags & O_APPEND))
         return -EINVAL;
     return (ssize_t)size < 0 ? -EINVAL : 0;
 }

@@ -2,12 +2,16 @@
 /*
  * splice(2), tee(2), vmsplice(2). One end is a pipe: of our own (kernel/pipe.h), whose slots are filled from
  * the other end or emptied into it with pipe->lock held; or the host's (stdin, stdout), through which
- * data passes as by read and write. Takes no lock itself.
+ * data passes as by read and write. A socket at the other end is waited for without the pipe's lock. Takes
+ * no lock itself.
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/pipe.h>
+#include <kernel/poll.h>
+#include <kernel/signal.h>
 #include <kernel/syscall.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 
 #include "rw.h"
@@ -21,12 +25,74 @@
 
 static ssize_t read_actor(void *arg, void *buf, size_t size)
 {
-    return copy_end_read(arg, buf, size);
+    struct copy_end *in = arg;
+    ssize_t n = copy_end_read(in, buf, size);
+
+    in->blocked = n == -EAGAIN;
+    return n;
 }
 
 static ssize_t write_actor(void *arg, void *buf, size_t size)
 {
-    return copy_end_write(arg, buf, size);
+    struct copy_end *out = arg;
+    ssize_t n = copy_end_write(out, buf, size);
+
+    out->blocked = n == -EAGAIN;
+    return n;
+}
+
+/* ---- Sockets ---------------------------------------------------------------------------------- */
+
+#define WAIT_QUEUES 2
+
+struct socket_wait {
+    struct poll_table pt;
+    struct waiter waiters[WAIT_QUEUES];
+    unsigned count;
+};
+
+static void socket_wait_add(struct poll_table *pt, struct waitqueue *wq)
+{
+    struct socket_wait *w = container_of(pt, struct socket_wait, pt);
+
+    if (w->count < WAIT_QUEUES)
+        waiter_add(&w->waiters[w->count++], wq, pt->events);
+}
+
+/* Until poll(2) would report one of `events`. 0 or -ERESTARTSYS. */
+static int wait_events(struct file *f, unsigned events)
+{
+    struct socket_wait w = {.pt = {.add = socket_wait_add, .events = events | POLLERR | POLLHUP}};
+    unsigned ready = f->ops->poll(f, &w.pt);
+    int err = 0;
+
+    while (!err && !(ready & w.pt.events)) {
+        err = task_block(DEADLINE_NONE, true);
+        ready = f->ops->poll(f, NULL);
+    }
+    while (w.count)
+        waiter_remove(&w.waiters[--w.count]);
+    return err ? -ERESTARTSYS : 0;
+}
+
+/*
+ * Before a transfer between a pipe and `end`: a socket must not block under the pipe's lock. After it: whether
+ * it would have, and has been waited for (1: once more, 0: done, or -errno).
+ */
+static void end_prepare(struct copy_end *end)
+{
+    end->blocked = false;
+    end->flags = S_ISSOCK(end->file->inode->mode) ? RWF_NOWAIT : 0;
+}
+
+static int end_wait(struct copy_end *end, unsigned events, ssize_t n, bool nonblock)
+{
+    int err;
+
+    if (n != -EAGAIN || !end->blocked || !end->flags || nonblock || (end->file->flags & O_NONBLOCK))
+        return 0;
+    err = wait_events(end->file, events);
+    return err ? err : 1;
 }
 
 static unsigned pipe_flags(unsigned flags, unsigned file_flags)
@@ -36,7 +102,28 @@ static unsigned pipe_flags(unsigned flags, unsigned file_flags)
 
 ssize_t splice_to_pipe(struct copy_end *in, struct file *out, size_t size, unsigned flags)
 {
-    return pipe_fill(file_pipe(out), size, pipe_flags(flags, out->flags), read_actor, in);
+    ssize_t n;
+    int again;
+
+    do {
+        end_prepare(in);
+        n = pipe_fill(file_pipe(out), size, pipe_flags(flags, out->flags), read_actor, in);
+        again = end_wait(in, POLLIN, n, flags & SPLICE_F_NONBLOCK);
+    } while (again > 0);
+    return again < 0 ? again : n;
+}
+
+static ssize_t splice_from_pipe(struct pipe *p, struct copy_end *out, size_t size, unsigned flags)
+{
+    ssize_t n;
+    int again;
+
+    do {
+        end_prepare(out);
+        n = pipe_drain(p, size, pipe_flags(flags, 0), write_actor, out);
+        again = end_wait(out, POLLOUT, n, flags & SPLICE_F_NONBLOCK);
+    } while (again > 0);
+    return again < 0 ? again : n;
 }
 
 static ssize_t splice_ends(struct copy_end *in, struct copy_end *out, size_t size, unsigned flags)
@@ -49,7 +136,7 @@ static ssize_t splice_ends(struct copy_end *in, struct copy_end *out, size_t siz
     if (op)
         return splice_to_pipe(in, out->file, size, flags);
     if (ip)
-        return pipe_drain(ip, size, pipe_flags(flags, 0), write_actor, out);
+        return splice_from_pipe(ip, out, size, flags);
     return copy_range(in, out, size, true);
 }
 

@@ -254,6 +254,7 @@ static const struct pseudo_dir g_task_dir;
 /* What a process and each of its threads have. */
 #define COMMON_ENTRIES                                                                             \
     ENTRY_DIR("fd", 0500, &g_proc_fd_dir), ENTRY_DIR("fdinfo", 0555, &g_proc_fdinfo_dir),          \
+        ENTRY_DIR("net", 0555, &g_proc_net_dir),                                                   \
         ENTRY_TASK("environ", 0400, proc_environ), ENTRY_TASK("auxv", 0400, proc_auxv),            \
         ENTRY_TASK("status", 0444, proc_status),                                                   \
         ENTRY_TASK("personality", 0400, personality_text),                                         \

@@ -59,6 +59,9 @@ int proc_may_look(struct task *t);
 /* pid.c */
 extern const struct pseudo_entry g_proc_pid_entry;
 
+/* net.c */
+extern const struct pseudo_dir g_proc_net_dir;
+
 /* sys.c */
 extern const struct pseudo_dir g_proc_sys_dir;
 

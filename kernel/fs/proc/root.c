@@ -37,6 +37,7 @@ static const struct pseudo_entry g_entries[] = {
     {.name = "self", .mode = S_IFLNK | 0777, .show = self_text},
     {.name = "thread-self", .mode = S_IFLNK | 0777, .show = thread_self_text},
     {.name = "mounts", .mode = S_IFLNK | 0777, .text = "self/mounts"},
+    {.name = "net", .mode = S_IFLNK | 0777, .text = "self/net"},
     ENTRY_CONST("cmdline", "adyton\n"),
     ENTRY_TEXT("cpuinfo", 0444, proc_cpuinfo),
     ENTRY_CONST("devices", g_devices),

@@ -337,6 +337,12 @@ struct file *file_create_on(struct inode *inode, const char *name, int flags);
 /* 0 or -EACCES: may the current credentials do MAY_READ(4)/MAY_WRITE(2)/MAY_EXEC(1) to the inode? */
 int inode_permission(struct inode *inode, int mask);
 
+/*
+ * bind(2) of a local socket: makes the name (mode less the umask, its type added). 0 with a reference in *out;
+ * -EEXIST, or what walking and mknod(2) say.
+ */
+int vfs_make_socket(const char *name, mode_t mode, struct path *out);
+
 /* ---- Changing inodes (vfs/attr.c) -------------------------------------------------------------- */
 
 /* Sets what attr->valid names, without permission checks; ops->setattr or plain. lock held. */
