@@ -153,7 +153,10 @@ static int replace(uintptr_t va, unsigned old, const void *content, unsigned pro
 
 /* ---- Putting away ----------------------------------------------------------------------------------------- */
 
-/* What is on its way out, and whose place it is to be. */
+/*
+ * What is on its way out, and whose place it is to be. exchange() holds the family's lock and both mm->lock's for
+ * all that takes one of these; the analysis cannot follow locks through it.
+ */
 struct transit {
     struct mm *from, *to;
     bool discard;
@@ -161,7 +164,7 @@ struct transit {
 
 /* to's content comes in place, from's goes to a frame of its own. */
 static int trade(const struct transit *t, uintptr_t va, unsigned old, struct frame *theirs,
-                 unsigned prot)
+                 unsigned prot) NO_LOCK_ANALYSIS
 {
     struct frame *own;
     int err;
@@ -187,7 +190,7 @@ static int trade(const struct transit *t, uintptr_t va, unsigned old, struct fra
 }
 
 /* Both have a page: `value` is to's. Equal content is shared. */
-static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 value)
+static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 value) NO_LOCK_ANALYSIS
 {
     struct frame *theirs = saved_frame(value);
     unsigned readable = old | TARGET_READ, prot = saved_prot(value);
@@ -212,7 +215,7 @@ static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 v
 }
 
 /* Only `from` has a page there. What `to` maps there, if anything, it has never touched. */
-static int pass_empty(const struct transit *t, uintptr_t va, unsigned old)
+static int pass_empty(const struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
 {
     struct vma *v = mm_find(t->to, va);
     int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
@@ -241,7 +244,7 @@ static bool is_clean(const struct vma *v)
 }
 
 /* How far from `va` on `to` maps the same part of the same file, as unwritten as `v`. */
-static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va, uintptr_t end)
+static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va, uintptr_t end) NO_LOCK_ANALYSIS
 {
     struct vma *o = mm_find_next(to, va);
 
@@ -254,7 +257,7 @@ static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va,
 }
 
 /* A run of present pages of one state. */
-static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state)
+static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state) NO_LOCK_ANALYSIS
 {
     unsigned prot = state & PS_PERM;
     int err = 0;
@@ -282,7 +285,7 @@ static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr
     return err;
 }
 
-static int put_range(const struct transit *t, struct vma *v, uintptr_t start, uintptr_t end)
+static int put_range(const struct transit *t, struct vma *v, uintptr_t start, uintptr_t end) NO_LOCK_ANALYSIS
 {
     uintptr_t va = start, next;
     int err = 0;
@@ -300,7 +303,7 @@ static int put_range(const struct transit *t, struct vma *v, uintptr_t start, ui
 }
 
 /* All of from's private pages at addresses that are not its alone. */
-static int put_away(const struct transit *t)
+static int put_away(const struct transit *t) NO_LOCK_ANALYSIS
 {
     int err = 0;
 
@@ -416,7 +419,7 @@ static int copy_vma(struct mm *mm, struct vma *v) REQUIRES(&mm->lock, &mm->famil
     return err;
 }
 
-int exchange_copy(struct mm *mm)
+int exchange_copy(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
 {
     struct family *f = mm->family;
     int err = 0;

@@ -375,6 +375,20 @@ static void test_splice_pipes(void)
     close_pipe(b);
 }
 
+/* A pipe that lost its writers is opened again through /proc at once, and is at its end once it is empty. */
+static void test_reopen_ended(void)
+{
+    char name[64], c;
+    int p[2], fd;
+
+    CHECK(pipe(p) == 0 && write(p[1], "x", 1) == 1 && close(p[1]) == 0);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+    fd = open(name, O_RDONLY);
+    CHECK(fd >= 0);
+    CHECK(read(fd, &c, 1) == 1 && c == 'x' && read(fd, &c, 1) == 0);
+    CHECK(close(fd) == 0 && close(p[0]) == 0);
+}
+
 int main(void)
 {
     fill_pattern();
@@ -389,6 +403,7 @@ int main(void)
     test_fifo();
     test_fifo_interrupted();
     test_reopen();
+    test_reopen_ended();
     test_splice_file();
     test_splice_pipes();
     return guest_done();

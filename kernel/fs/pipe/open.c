@@ -133,7 +133,7 @@ static int fifo_wait(struct pipe *p, struct file *f) REQUIRES(&p->lock)
     return 0;
 }
 
-int pipe_open(struct inode *inode, struct file *f)
+static int ends_open(struct inode *inode, struct file *f, bool named)
 {
     struct pipe *p = pipe_get(inode);
     int err = 0;
@@ -144,12 +144,12 @@ int pipe_open(struct inode *inode, struct file *f)
     f->seekable = false;
     f->private = (void *)UINTPTR_MAX; /* no count of opens */
     mutex_lock(&p->lock);
-    if ((f->flags & O_ACCMODE) == O_WRONLY && (f->flags & O_NONBLOCK) && !p->readers)
+    if (named && (f->flags & O_ACCMODE) == O_WRONLY && (f->flags & O_NONBLOCK) && !p->readers)
         err = -ENXIO;
     else
         ends_add(p, f);
     if (!err) {
-        err = fifo_wait(p, f);
+        err = named ? fifo_wait(p, f) : 0;
         mutex_unlock(&p->lock);
         if (err)
             ends_drop(p, f);
@@ -161,6 +161,11 @@ int pipe_open(struct inode *inode, struct file *f)
     return err;
 }
 
+int pipe_open(struct inode *inode, struct file *f)
+{
+    return ends_open(inode, f, true);
+}
+
 void pipe_init(void)
 {
     vfs_set_special_open(S_IFIFO, pipe_open);
@@ -168,7 +173,13 @@ void pipe_init(void)
 
 /* ---- Pipes without a name --------------------------------------------------------------------- */
 
-static const struct inode_ops g_pipe_inode_ops = {.open = pipe_open};
+/* open(2) through /proc/self/fd: waits for nobody, as the pipe may have lost its other end for good. */
+static int open_again(struct inode *inode, struct file *f)
+{
+    return ends_open(inode, f, false);
+}
+
+static const struct inode_ops g_pipe_inode_ops = {.open = open_again};
 
 /* Both ends, counted. 0 or -ENOMEM. */
 static int pipe_files(struct file *ends[2], int flags)
