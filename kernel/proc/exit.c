@@ -183,9 +183,8 @@ long sys_exit(int status)
 /* ---- exec(2) ---------------------------------------------------------------------------------------- */
 
 /* The old leader's number and place in the list go to the current thread. */
-static void take_leadership(struct task *t) REQUIRES(&t->group->lock)
+static void take_leadership(struct group *g, struct task *t) REQUIRES(&g->lock)
 {
-    struct group *g = t->group;
     struct task *leader;
     pid_t old = t->tid;
 
@@ -223,7 +222,7 @@ int task_become_only(void)
         while (ret);
         spin_lock(&g->lock);
         if (t->tid != g->tgid)
-            take_leadership(t);
+            take_leadership(g, t);
         g->exec_task = NULL;
     }
     spin_unlock(&g->lock);

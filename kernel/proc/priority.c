@@ -72,7 +72,7 @@ long sys_getpriority(int which, int who)
     return q.ret;
 }
 
-static int nice_check(const struct task *t, int nice)
+static int nice_check(const struct task *t, int nice) NO_LOCK_ANALYSIS /* task_for_each() */
 {
     u64 room = t->group->rlimits[RLIMIT_NICE].cur;
 

@@ -448,6 +448,17 @@ static bool has_address(int sig)
 }
 
 /* {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8} */
+/* Of SIGCHLD: who, and the status, which is a signal's name unless the child exited. */
+static void trace_child(struct trace_line *l, const siginfo_t *info)
+{
+    trace_printf(l, ", si_pid=%d, si_uid=%u, si_status=", info->si_pid, info->si_uid);
+    if (info->si_code == CLD_EXITED)
+        trace_printf(l, "%d", info->si_status);
+    else
+        print_signal(l, info->si_status, true);
+    trace_printf(l, ", si_utime=%ld, si_stime=%ld", (long)info->si_utime, (long)info->si_stime);
+}
+
 void trace_signal(struct trace_line *l, const siginfo_t *info)
 {
     int sig = info->si_signo, code = info->si_code;
@@ -463,6 +474,8 @@ void trace_signal(struct trace_line *l, const siginfo_t *info)
     } else if (own && has_address(sig)) {
         trace_puts(l, ", si_addr=");
         print_address(l, (u64)(uintptr_t)info->si_addr);
+    } else if (own && sig == SIGCHLD) {
+        trace_child(l, info);
     }
     trace_puts(l, "}");
 }
