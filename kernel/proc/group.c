@@ -268,6 +268,7 @@ void group_reap(struct group *g)
         list_del(&leader->group_link);
     }
     spin_unlock(&g->lock);
+    cputime_group_gone(g);
     __atomic_store_n(&g->gone, true, __ATOMIC_RELEASE);
     waitqueue_wake(&g->exit_wait, ~0u);
     if (leader)

@@ -48,3 +48,15 @@ u64 cputime_group(struct group *g)
     spin_unlock(&g->lock);
     return sum;
 }
+
+static u64 g_gone_ns; /* atomic */
+
+void cputime_group_gone(struct group *g)
+{
+    __atomic_fetch_add(&g_gone_ns, cputime_group(g), __ATOMIC_RELAXED);
+}
+
+u64 cputime_gone(void)
+{
+    return __atomic_load_n(&g_gone_ns, __ATOMIC_RELAXED);
+}

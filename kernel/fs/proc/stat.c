@@ -28,7 +28,6 @@ static void collect(struct task *t, struct stat_signals *out)
     out->exit_status = t->group->exit_status;
     list_for_each(each, &t->group->tasks, group_link)
         out->threads++;
-    spin_unlock(&t->group->lock);
     spin_lock(&t->sighand->lock);
     for (int sig = 1; sig <= 31; sig++) {
         u64 handler = t->sighand->action[sig - 1].handler;
@@ -39,6 +38,7 @@ static void collect(struct task *t, struct stat_signals *out)
             out->caught |= (u32)sigmask(sig);
     }
     spin_unlock(&t->sighand->lock);
+    spin_unlock(&t->group->lock);
 }
 
 static void show_identity(struct seq *s, struct task *t)

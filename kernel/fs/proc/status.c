@@ -40,8 +40,8 @@ static void collect_signals(struct task *t, struct signal_sets *sets)
     {
         sets->threads++;
     }
+    collect_handlers(t->sighand, sets); /* exec(2) replaces it under this lock */
     spin_unlock(&g->lock);
-    collect_handlers(t->sighand, sets);
 }
 
 /* ---- Parts of status, in its order ---------------------------------------------------------- */

@@ -73,10 +73,10 @@ int proc_meminfo(struct seq *s, const struct pseudo_node *node)
 
 /* ---- Time ----------------------------------------------------------------------------------- */
 
-/* All processes' CPU time, ns. */
+/* All processes' CPU time, also of those that are gone, ns. */
 static u64 busy_time(void)
 {
-    u64 ns = 0;
+    u64 ns = cputime_gone();
     struct group *g;
 
     for (pid_t from = 1; (g = group_next(from)); from++) {

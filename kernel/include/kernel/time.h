@@ -48,6 +48,9 @@ struct task;
 struct group;
 u64 cputime_task(const struct task *t);
 u64 cputime_group(struct group *g);
+/* A process goes away: its time counts among that of all that are gone. */
+void cputime_group_gone(struct group *g);
+u64 cputime_gone(void);
 /* Around parking, by task_block(): the current task stops and starts to use the processor. */
 void cputime_block_begin(void);
 void cputime_block_end(void);
