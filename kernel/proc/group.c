@@ -6,6 +6,7 @@
  * A process stays in the table until its parent waited for it.
  */
 #include <kernel/alloc.h>
+#include <kernel/fs.h>
 #include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/time.h>
@@ -66,6 +67,7 @@ void group_add_child(struct group *g, bool sibling)
     list_add_tail(&parent->children, &g->sibling);
     spin_unlock(&g_task_list_lock);
     group_publish(g);
+    pagecache_keep_mapped();
 }
 
 uid_t group_uid(struct group *g)

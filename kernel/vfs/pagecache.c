@@ -337,9 +337,17 @@ void pagecache_truncate(struct inode *inode, u64 size)
 
 /* ---- Mappings -------------------------------------------------------------------------------------------- */
 
+static bool g_keep_mapped; /* atomic */
+
+void pagecache_keep_mapped(void)
+{
+    __atomic_store_n(&g_keep_mapped, true, __ATOMIC_RELAXED);
+}
+
 /*
  * Copies page `index` to `dst`, zeroed past the end. A backed page that is not here goes to `dst`
- * alone: a mapping has its own copy, and a second one would only take memory. cache->lock held.
+ * alone: a mapping has its own copy, and a second one would only take memory. Once there are several processes
+ * it is kept as well, since the next that runs the file wants it. cache->lock held.
  */
 static int page_copy(struct inode *inode, u64 index, void *dst)
 {
@@ -347,6 +355,9 @@ static int page_copy(struct inode *inode, u64 index, void *dst)
     u64 valid = inode->size > start ? min(inode->size - start, PAGE_SIZE) : 0;
     int err = valid ? 0 : -ENXIO;
 
+    if (!err && !slot && g_keep_mapped && is_backed(inode->cache, index) &&
+        page_fill(inode, index, &slot))
+        slot = 0;
     if (!err && slot)
         err = cpage_access(slot, VM_READ);
     if (!err && slot)

@@ -9,6 +9,7 @@
  */
 #include <kernel/alloc.h>
 #include <kernel/files.h>
+#include <kernel/socket.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
@@ -184,7 +185,7 @@ static int rwf_check(const struct file *f, int flags)
     if (flags & ~RWF_SUPPORTED)
         return -EOPNOTSUPP;
     if ((flags & RWF_NOWAIT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode) &&
-        !S_ISSOCK(f->inode->mode))
+        !file_socket(f))
         return -EOPNOTSUPP;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <kernel/pipe.h>
 #include <kernel/poll.h>
 #include <kernel/signal.h>
+#include <kernel/socket.h>
 #include <kernel/syscall.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
@@ -82,7 +83,7 @@ static int wait_events(struct file *f, unsigned events)
 static void end_prepare(struct copy_end *end)
 {
     end->blocked = false;
-    end->flags = S_ISSOCK(end->file->inode->mode) ? RWF_NOWAIT : 0;
+    end->flags = file_socket(end->file) ? RWF_NOWAIT : 0;
 }
 
 static int end_wait(struct copy_end *end, unsigned events, ssize_t n, bool nonblock)

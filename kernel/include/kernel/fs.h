@@ -448,6 +448,8 @@ int ramfs_create_anon(mode_t mode, struct inode **out);
  * page lies wholly beyond the end (a mapping gives SIGBUS there).
  */
 int pagecache_read_page(struct inode *inode, u64 index, void *dst);
+/* From now on it also keeps what it reads: there are several processes, which may run the same programs. */
+void pagecache_keep_mapped(void);
 
 /*
  * Shared mappings: makes page `index` live at `va` (an address in the shared zone or a user mapping,
