@@ -97,7 +97,7 @@ static void disconnected(struct unix_sock *u, struct unix_sock *old)
     unix_unlock_two(u, old);
     waitqueue_wake(&u->room_wait, POLL_WRITE);
     if (tell)
-        waitqueue_wake(&old->sk.wait, POLLERR | POLL_STATE);
+        waitqueue_wake(&old->sk.wait, POLL_STATE);
     while (!list_empty(&lost)) {
         struct packet *p = list_first(&lost, struct packet, link);
 

@@ -140,6 +140,21 @@ void unix_table_remove(struct unix_sock *u)
     spin_unlock(&g_names_lock);
 }
 
+size_t unix_snapshot(struct unix_sock **to, size_t max)
+{
+    struct unix_sock *u;
+    size_t n = 0;
+
+    spin_lock(&g_names_lock);
+    list_for_each(u, &g_all, all_link)
+    {
+        if (n++ < max)
+            to[n - 1] = unix_get(u);
+    }
+    spin_unlock(&g_names_lock);
+    return n;
+}
+
 /* ---- Finding ---------------------------------------------------------------------------------- */
 
 static struct unix_sock *find_path(const struct sock_addr *addr, int type)
@@ -310,78 +325,4 @@ void unix_unbind(struct unix_sock *u)
     spin_unlock(&g_names_lock);
     if (p.dentry)
         path_put(&p);
-}
-
-/* ---- /proc/net/unix --------------------------------------------------------------------------- */
-
-/* All sockets, each with a reference: `max` of them at most. How many there are. */
-static size_t snapshot(struct unix_sock **to, size_t max)
-{
-    struct unix_sock *u;
-    size_t n = 0;
-
-    spin_lock(&g_names_lock);
-    list_for_each(u, &g_all, all_link)
-    {
-        if (n++ < max)
-            to[n - 1] = unix_get(u);
-    }
-    spin_unlock(&g_names_lock);
-    return n;
-}
-
-static size_t show_name(const struct unix_addr *a, char *buf, size_t size)
-{
-    size_t n = a->size - PATH_OFFSET, at = 0;
-    bool abstract = !a->name.sun_path[0];
-
-    if (!abstract)
-        n--; /* the NUL */
-    if (at < size)
-        buf[at] = ' ';
-    at++;
-    for (size_t i = 0; i < n; i++, at++) {
-        if (at < size)
-            buf[at] = a->name.sun_path[i] ? a->name.sun_path[i] : '@';
-    }
-    return at;
-}
-
-static size_t show_one(struct unix_sock *u, char *buf, size_t size)
-{
-    const struct unix_addr *a = unix_addr_of(u);
-    bool listening, connected;
-    unsigned state;
-    size_t n;
-
-    spin_lock(&u->sk.lock);
-    listening = u->state == UNIX_LISTENING;
-    connected = u->state == UNIX_CONNECTED;
-    spin_unlock(&u->sk.lock);
-    if (READ_ONCE(u->sk.ino))
-        state = connected ? 3 : 1; /* SS_CONNECTED, SS_UNCONNECTED */
-    else
-        state = 2; /* SS_CONNECTING: not accepted yet */
-    n = (size_t)snprintf(buf, size, "%016x: %08X %08X %08X %04X %02X %5lu", 0u, READ_ONCE(u->sk.ref.n) - 1, 0u,
-                         listening ? 0x10000u : 0u, (unsigned)u->sk.type, state, (u64)READ_ONCE(u->sk.ino));
-    if (a)
-        n += n < size ? show_name(a, buf + n, size - n) : show_name(a, NULL, 0);
-    if (n < size)
-        buf[n] = '\n';
-    return n + 1;
-}
-
-size_t unix_show(char *buf, size_t size)
-{
-    size_t max = snapshot(NULL, 0) + 16, n, count;
-    struct unix_sock **all = kcalloc(max, sizeof(*all));
-
-    n = (size_t)snprintf(buf, size, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-    count = all ? min(snapshot(all, max), max) : 0;
-    for (size_t i = count; i-- > 0;) {
-        n += show_one(all[i], n < size ? buf + n : NULL, n < size ? size - n : 0);
-        unix_put(all[i]);
-    }
-    kfree(all);
-    return n;
 }

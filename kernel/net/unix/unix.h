@@ -53,15 +53,16 @@ enum unix_state { UNIX_CLOSED, UNIX_LISTENING, UNIX_CONNECTED };
 
 struct unix_sock {
     struct socket sk;
-    enum unix_state state GUARDED_BY(&sk.lock); /* a connection's is constant until its file is closed */
-    bool dead GUARDED_BY(&sk.lock);             /* released */
-    struct unix_sock *peer GUARDED_BY(&sk.lock); /* referenced; as state */
-    struct list queue GUARDED_BY(&sk.lock);     /* packets */
-    unsigned queued GUARDED_BY(&sk.lock);       /* of them */
-    size_t unread GUARDED_BY(&sk.lock);         /* bytes in them */
-    struct list pending GUARDED_BY(&sk.lock);   /* connections to accept, each with a reference */
-    unsigned pending_count GUARDED_BY(&sk.lock);
-    unsigned backlog GUARDED_BY(&sk.lock);
+    /* These, down to backlog: guarded by sk.lock, which clang's annotations cannot name from here. */
+    enum unix_state state; /* a connection's is constant until its file is closed */
+    bool dead;             /* released */
+    struct unix_sock *peer; /* referenced; as state */
+    struct list queue;     /* packets */
+    unsigned queued;       /* of them */
+    size_t unread;         /* bytes in them */
+    struct list pending;   /* connections to accept, each with a reference */
+    unsigned pending_count;
+    unsigned backlog;
     struct list pending_link;                   /* in the listener's list; guarded by its sk.lock */
     u32 wmem;                                   /* bytes charged; atomic */
     mutex_t read_lock;
@@ -171,6 +172,9 @@ ssize_t unix_seqpacket_receive(struct socket *s, struct sock_msg *m, struct iov_
 bool unix_dgram_peer_has_room(struct unix_sock *u, struct poll_table *pt);
 void unix_relay_start(struct unix_sock *u, struct unix_sock *peer);
 void unix_relay_stop(struct unix_sock *u);
+
+/* proc.c: every socket. name.c: a copy of the list, `max` of them at most, with references. How many there are. */
+size_t unix_snapshot(struct unix_sock **to, size_t max);
 
 /* gc.c */
 /* Counts the files as under way; 0 or -ETOOMANYREFS. unix_landed() undoes it. */
