@@ -187,7 +187,7 @@ class Call:
         self.classes = [c.strip('%') for c in m[3].split()]
         self.errno, self.reason, self.result = m[5], m[6], m[8] or 'dec'
         if (self.status == 'refused') != bool(self.errno) or \
-                (self.status == 'served') == bool(self.reason) or \
+                (self.status != 'served' and not self.reason) or \
                 any(c not in CLASSES for c in self.classes):
             raise Bad(line)
         pairs = [tuple(a.strip().rsplit(' ', 1)) for a in m[7].split(';')] if m[7] else []
@@ -372,6 +372,11 @@ def make_docs(tables):
     out.append('## Served\n\n')
     served = sorted(c.name for c in tables.calls if c.status == 'served')
     out.append(wrap([f'`{name}`' for name in served]) + '\n')
+    notes = [c for c in tables.calls if c.status == 'served' and c.reason]
+    if notes:
+        out.append('With these limits:\n\n| Call | Number | Limit |\n|---|---|---|\n')
+        out += [f'| `{c.name}` | {c.number} | {c.reason} |\n' for c in notes]
+        out.append('\n')
     out.append('## Planned\n\n| Call | Number | Comes with |\n|---|---|---|\n')
     out += [f'| `{c.name}` | {c.number} | {c.reason} |\n'
             for c in tables.calls if c.status == 'planned']

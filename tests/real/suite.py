@@ -67,6 +67,28 @@ BASH = [
 NEEDS_FORK = ("cat <<< here", "| wc -c")
 
 PYTHON_SNIPPETS = {
+    "asyncio-unix": '''
+import asyncio, os, tempfile
+async def handle(r, w):
+    while line := await r.readline():
+        w.write(line.upper()); await w.drain()
+    w.close()
+async def client(path, n):
+    r, w = await asyncio.open_unix_connection(path)
+    for i in range(20):
+        w.write(b"hello %d %d\\n" % (n, i)); await w.drain()
+        line = await r.readline()
+    w.close(); await w.wait_closed()
+    return line
+async def main():
+    with tempfile.TemporaryDirectory() as d:
+        server = await asyncio.start_unix_server(handle, d + "/s")
+        print(await asyncio.gather(*[client(d + "/s", n) for n in range(10)]))
+        server.close(); await server.wait_closed()
+    p = await asyncio.create_subprocess_exec("/usr/bin/python3.11", "-c", "print(input()[::-1])", stdin=-1, stdout=-1)
+    print(await p.communicate(b"abc\\n"), p.returncode)
+asyncio.run(main())
+''',
     "json": "import json; print(json.dumps({'a': [1, 2.5, None, True], 'b': {'c': 'd'}}, sort_keys=True, indent=1))",
     "zlib": "import zlib; d = zlib.compress(b'x' * 100000, 9); print(len(d), zlib.crc32(zlib.decompress(d)))",
     "hashlib": "import hashlib; print([hashlib.new(n, b'abc').hexdigest() for n in ('md5', 'sha1', 'sha256', 'sha3_256', 'blake2b')])",
@@ -95,6 +117,16 @@ PYTHON_SNIPPETS = {
 # Modules of CPython's own tests that need neither threads nor processes.
 TESTSUITE = """array binascii bisect collections complex copy csv datetime deque dict difflib float fractions glob heapq int
 list long lzma math mmap operator set shlex statistics string textwrap time tuple urlparse zlib""".split()
+
+
+# The parts of the suite on AF_UNIX; what is ignored opens AF_INET sockets.
+PYTHON_UNIX_SOCKETS = {
+    "socketserver-unix": ["test_socketserver", "-m", "*Unix*"],
+    "socket-unix": ["test_socket", "-m", "*Unix*", "-m", "*SocketPair*", "-m", "SendRecvFdsTests"],
+    "selectors": ["test_selectors"],
+    "asyncio-unix": ["test_asyncio", "-m", "*[Uu]nix*", "-i", "*sendfile*", "-i", "*path_socket_error",
+                     "-i", "*inetsock"],
+}
 
 
 class Real:
@@ -279,6 +311,12 @@ def cases(ctx):
             r = ctx.inside(root, [PYTHON, "-m", "test", f"test_{m}"], env=PYTHON_ENV, memory="1g", timeout=900)
             harness.expect(r.status == 0, f"status {r.status}: {r.text()[-1500:]} {r.errors()[-800:]}")
         yield harness.Case(f"python-test-{module}", suite)
+    for name, args in PYTHON_UNIX_SOCKETS.items():
+        def sockets(a=args):
+            root = real.root([PYTHON], [STDLIB])
+            r = ctx.inside(root, [PYTHON, "-m", "test", "-u", "network", *a], env=PYTHON_ENV, memory="1g", timeout=300)
+            harness.expect(r.status == 0 and b"SUCCESS" in r.out, f"status {r.status}: {r.text()[-1500:]}")
+        yield harness.Case(f"python-test-{name}", sockets)
     yield from program_cases(real)
     yield from openssl_cases(real)
     yield harness.Case("sqlite-1m", lambda: sqlite_case(real))

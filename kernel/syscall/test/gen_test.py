@@ -13,7 +13,7 @@ ROW = '39 getpid %process served { }'
 BAD_ROWS = [
     ('39 getpid %process served', 'getpid'),
     ('39 getpid %nonsense served { }', 'getpid'),
-    ('39 getpid served "reason" { }', 'getpid'),
+    ('39 getpid planned { }', 'getpid'),
     ('39 getpid refused "no errno" { }', 'getpid'),
     ('39 getpid planned { }', 'getpid'),
     ('39 getpid served { number x }', 'number'),
