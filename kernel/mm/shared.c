@@ -122,6 +122,23 @@ void shared_detach(struct vma *v)
     mutex_unlock(&g_shared_lock);
 }
 
+u64 mm_file_mappings(const struct inode *inode)
+{
+    struct shared_object *o;
+    struct vma *v;
+    u64 count = 0;
+    mutex_lock(&g_shared_lock);
+    o = object_find(inode);
+    if (o) {
+        list_for_each(v, &o->vmas, object_link)
+        {
+            count++;
+        }
+    }
+    mutex_unlock(&g_shared_lock);
+    return count;
+}
+
 /* ---- Windows -------------------------------------------------------------------------------- */
 
 /* Reserves the highest free range of the zone for `o`. */

@@ -7,6 +7,7 @@
  */
 #include <kernel/alloc.h>
 #include <kernel/fs.h>
+#include <kernel/ipc.h>
 #include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/time.h>
@@ -333,6 +334,7 @@ void group_end(struct group *g)
     pid_t pgid = READ_ONCE(g->pgid);
     bool hang_up;
 
+    ipc_process_exit(g);
     tty_leader_ended(g);
     hand_children_on(g);
     parent = become_zombie(g, &hang_up);

@@ -5,6 +5,7 @@
  * everything after the root mount goes by path.
  */
 #include <kernel/boot.h>
+#include <kernel/ipc.h>
 #include <kernel/pipe.h>
 #include <kernel/printk.h>
 #include <kernel/pseudofs.h>
@@ -43,6 +44,7 @@ static const struct {
 } g_boot_mounts[] = {
     {"dev", "/dev", "devtmpfs", MS_NOSUID, 0755},
     {NULL, "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, 0},
+    {NULL, "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0},
     {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555},
     {"sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0555},
     {"tmp", NULL, NULL, 0, 01777},
@@ -60,7 +62,8 @@ static int mount_boot(struct superblock *sb)
             err = vfs_mount(g_boot_mounts[i].type, g_boot_mounts[i].type, g_boot_mounts[i].path,
                             g_boot_mounts[i].flags, NULL);
         if (err)
-            return pr_reason(err, "cannot mount /%s: %s", dir ? dir : "dev/pts", errno_text(-err));
+            return pr_reason(err, "cannot mount /%s: %s", g_boot_mounts[i].path ? g_boot_mounts[i].path + 1 : dir,
+                             errno_text(-err));
     }
     return 0;
 }
@@ -75,6 +78,7 @@ int vfs_init(void)
     pipe_init();
     devfs_init();
     devpts_init();
+    ipc_init();
     procfs_init();
     sysfs_init();
     err = mount_root("ramfs", "rootfs", 0);

@@ -36,6 +36,7 @@ static const struct node g_nodes[] = {
     {.name = "stderr", .mode = S_IFLNK, .target = "/proc/self/fd/2"},
     {.name = "core", .mode = S_IFLNK, .target = "/proc/kcore"},
     {.name = "shm", .mode = S_IFDIR | S_ISVTX | 0777},
+    {.name = "mqueue", .mode = S_IFDIR | S_ISVTX | 0777},
     {.name = "pts", .mode = S_IFDIR | 0755},
 };
 

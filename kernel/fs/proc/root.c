@@ -2,6 +2,8 @@
 /*
  * procfs: its root, the list of processes, the small files.
  */
+#include <kernel/alloc.h>
+#include <kernel/ipc.h>
 #include <kernel/pseudofs.h>
 #include <kernel/uts.h>
 #include <linux/magic.h>
@@ -29,9 +31,51 @@ static const char g_devices[] = "Character devices:\n"
                                 "  1 mem\n"
                                 "  5 /dev/tty\n"
                                 "  5 /dev/console\n"
+                                "  5 /dev/ptmx\n"
                                 "136 pts\n"
                                 "\n"
                                 "Block devices:\n";
+
+/* ---- sysvipc -------------------------------------------------------------------------------- */
+
+static int ipc_text(struct seq *s, enum ipc_kind kind)
+{
+    char *text = ipc_list_text(kind);
+
+    if (!text)
+        return -ENOMEM;
+    seq_puts(s, text);
+    kfree(text);
+    return 0;
+}
+
+static int shm_text(struct seq *s, const struct pseudo_node *node)
+{
+    return ipc_text(s, IPC_SHM);
+}
+
+static int sem_text(struct seq *s, const struct pseudo_node *node)
+{
+    return ipc_text(s, IPC_SEM);
+}
+
+static int msg_text(struct seq *s, const struct pseudo_node *node)
+{
+    return ipc_text(s, IPC_MSG);
+}
+
+static const struct pseudo_entry g_sysvipc_entries[] = {
+    ENTRY_TEXT("msg", 0444, msg_text),
+    ENTRY_TEXT("sem", 0444, sem_text),
+    ENTRY_TEXT("shm", 0444, shm_text),
+};
+
+static const struct pseudo_dir g_sysvipc_dir = {
+    .entries = g_sysvipc_entries,
+    .count = ARRAY_COUNT(g_sysvipc_entries),
+};
+
+/* ---- The root ------------------------------------------------------------------------------- */
 
 static const struct pseudo_entry g_entries[] = {
     {.name = "self", .mode = S_IFLNK | 0777, .show = self_text},
@@ -46,6 +90,7 @@ static const struct pseudo_entry g_entries[] = {
     ENTRY_TEXT("meminfo", 0444, proc_meminfo),
     ENTRY_TEXT("stat", 0444, proc_system_stat),
     ENTRY_DIR("sys", 0555, &g_proc_sys_dir),
+    ENTRY_DIR("sysvipc", 0555, &g_sysvipc_dir),
     ENTRY_TEXT("uptime", 0444, proc_uptime),
     ENTRY_CONST("version", g_version),
 };

@@ -129,6 +129,15 @@ static const struct pseudo_entry g_kernel_entries[] = {
     ENTRY_CONST("core_uses_pid", "0\n"),
     ENTRY_TEXT("cap_last_cap", 0444, cap_last_cap_text),
     ENTRY_TEXT("ngroups_max", 0444, ngroups_max_text),
+    /* System V IPC: the limits of kernel/ipc. */
+    ENTRY_CONST("msgmax", "8192\n"),
+    ENTRY_CONST("msgmnb", "16384\n"),
+    ENTRY_CONST("msgmni", "32000\n"),
+    ENTRY_CONST("sem", "32000\t1024000000\t500\t32000\n"),
+    ENTRY_CONST("shm_rmid_forced", "0\n"),
+    ENTRY_CONST("shmall", "18446744073692774399\n"),
+    ENTRY_CONST("shmmax", "18446744073692774399\n"),
+    ENTRY_CONST("shmmni", "4096\n"),
 };
 
 static const struct pseudo_dir g_kernel_dir = {
@@ -161,7 +170,21 @@ static int nr_open_text(struct seq *s, const struct pseudo_node *node)
     return 0;
 }
 
+static const struct pseudo_entry g_mqueue_entries[] = {
+    ENTRY_CONST("msg_default", "10\n"),
+    ENTRY_CONST("msg_max", "10\n"),
+    ENTRY_CONST("msgsize_default", "8192\n"),
+    ENTRY_CONST("msgsize_max", "8192\n"),
+    ENTRY_CONST("queues_max", "256\n"),
+};
+
+static const struct pseudo_dir g_mqueue_dir = {
+    .entries = g_mqueue_entries,
+    .count = ARRAY_COUNT(g_mqueue_entries),
+};
+
 static const struct pseudo_entry g_fs_entries[] = {
+    ENTRY_DIR("mqueue", 0555, &g_mqueue_dir),
     ENTRY_CONST("file-max", "9223372036854775807\n"),
     ENTRY_TEXT("nr_open", 0444, nr_open_text),
     ENTRY_CONST("pipe-max-size", "1048576\n"),

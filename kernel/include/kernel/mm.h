@@ -198,6 +198,9 @@ struct vma *mm_find_next(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
  */
 int mm_bound_access(uintptr_t va, unsigned access);
 
+/* How many mappings of a file there are in all address spaces. */
+u64 mm_file_mappings(const struct inode *inode);
+
 /*
  * Whether a file may take one more page for what a program writes. The last ones are kept for programs to touch:
  * a write can fail with ENOSPC, a touch can only kill.
