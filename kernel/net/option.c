@@ -36,8 +36,6 @@ static u32 option_bit(int name)
         return SOCK_OPT_DONTROUTE;
     case SO_REUSEPORT:
         return SOCK_OPT_REUSEPORT;
-    case SO_TIMESTAMP_OLD:
-        return SOCK_OPT_TIMESTAMP;
     }
     return 0;
 }

@@ -265,6 +265,11 @@ static void test_listen(void)
     CHECK(bind(l, (void *)&a, size) == 0);
     CHECK(stat("listener", &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0750);
     CHECK_ERRNO(open("listener", O_RDWR), ENXIO);
+    CHECK(stat("listener", &st) == 0 && st.st_size == 0);
+    s = socket(AF_UNIX, SOCK_DGRAM, 0); /* its mode is the name's */
+    make_name(&b, "mode");
+    CHECK(fchmod(s, 0666) == 0 && bind(s, (void *)&b, sizeof(b)) == 0);
+    CHECK(stat("mode", &st) == 0 && (st.st_mode & 0777) == 0640 && unlink("mode") == 0 && close(s) == 0);
     CHECK_ERRNO(bind(l, (void *)&a, size), EADDRINUSE);
     make_name(&b, "another");
     CHECK_ERRNO(bind(l, (void *)&b, size), EINVAL);

@@ -60,7 +60,7 @@ int proc_may_look(struct task *t);
 extern const struct pseudo_entry g_proc_pid_entry;
 
 /* net.c */
-extern const struct pseudo_dir g_proc_net_dir;
+extern const struct pseudo_dir g_proc_net_dir, g_proc_sys_net_dir;
 
 /* sys.c */
 extern const struct pseudo_dir g_proc_sys_dir;

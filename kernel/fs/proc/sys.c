@@ -198,6 +198,7 @@ static const struct pseudo_dir g_fs_dir = {
 static const struct pseudo_entry g_sys_entries[] = {
     ENTRY_DIR("fs", 0555, &g_fs_dir),
     ENTRY_DIR("kernel", 0555, &g_kernel_dir),
+    ENTRY_DIR("net", 0555, &g_proc_sys_net_dir),
     ENTRY_DIR("vm", 0555, &g_vm_dir),
 };
 

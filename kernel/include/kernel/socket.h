@@ -178,7 +178,6 @@ struct socket_ops {
 #define SOCK_OPT_LINGER    32u
 #define SOCK_OPT_DONTROUTE 64u
 #define SOCK_OPT_REUSEPORT 128u
-#define SOCK_OPT_TIMESTAMP 256u
 
 struct socket {
     ref_t ref;
