@@ -4,7 +4,7 @@ Programs at a terminal: the same keys on a pseudo-terminal, natively first where
 is, then inside. Each session checks what a person would see; the screen's bytes differ in timing, so
 sessions are scripts of "send this, expect that" and both sides run the same script.
 
-Terminal programs inside: vi, Python's prompt, bash. What the host's terminal does with Adyton itself: resize,
+Terminal programs inside: vi, Python's prompt, bash, also on pseudo-terminals of script and tmux. What the host's terminal does with Adyton itself: resize,
 Ctrl-C, Ctrl-Z and fg, SIGTERM, settings given back at the end.
 """
 import os
@@ -440,6 +440,31 @@ def tmux_vi(terminal):
         subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 
 
+def tmux_inside(s):
+    """tmux itself inside: a server, two windows side by side on pseudo-terminals of their own, and its end."""
+    prompt = "bash-5.2[#$] "
+    s.expect(prompt)
+    s.line("stty size; test -t 0 && echo ter''minal")
+    s.expect("23 80")
+    s.expect("terminal")
+    s.send("\x02%")  # a second pane
+    time.sleep(0.5)
+    s.line("stty size")
+    s.expect("23 39")
+    s.line("cat")
+    time.sleep(0.3)
+    s.send(CTRL_C)
+    time.sleep(0.3)
+    s.line("echo status $?; exit")
+    s.expect("status 130")
+    time.sleep(0.5)
+    s.line("stty size")
+    s.expect("23 80")
+    s.line("exit")
+    s.expect(r"\[exited\]")
+    s.end(0)
+
+
 def job_control(terminal):
     """An interactive shell outside in which `run` starts busybox inside."""
     if pexpect is None:
@@ -471,5 +496,12 @@ def cases(ctx):
     yield harness.Case("bash", lambda: terminal.play(bash, ["/bin/bash", "--norc", "--noprofile", "-i"], ["/bin/bash"]))
     yield harness.Case("bash-jobs", lambda: terminal.play(
         bash_jobs, ["/bin/bash", "--norc", "--noprofile", "-i"], ["/bin/bash", "/bin/sleep", "/bin/cat", "/bin/stty"]))
+    shell = "/bin/bash --norc --noprofile -i"
+    yield harness.Case("script", lambda: terminal.play(
+        bash_jobs, ["/usr/bin/script", "-q", "-e", "-c", "exec " + shell, "/dev/null"],
+        ["/usr/bin/script", "/bin/sh", "/bin/bash", "/bin/sleep", "/bin/cat", "/bin/stty"]))
+    yield harness.Case("tmux", lambda: terminal.play(
+        tmux_inside, ["/usr/bin/tmux", "-L", uuid.uuid4().hex, "-f", "/dev/null", "new-session", shell],
+        ["/usr/bin/tmux", "/bin/sh", "/bin/bash", "/bin/cat", "/bin/stty"], ["/usr/lib/locale/C.utf8"]))
     yield harness.Case("job-control", lambda: job_control(terminal))
     yield harness.Case("tmux-vi", lambda: tmux_vi(terminal))
