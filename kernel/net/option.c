@@ -93,7 +93,7 @@ static int set_buffer(struct socket *s, u32 *buffer, int value, u32 least, bool 
         return -EPERM;
     size = min(size, force ? INT32_MAX / 2u : SOCK_BUF_DEFAULT);
     WRITE_ONCE(*buffer, max(size * 2, least));
-    waitqueue_wake(&s->wait, POLLOUT | POLLWRNORM);
+    socket_wake(s, POLLOUT | POLLWRNORM);
     return 0;
 }
 

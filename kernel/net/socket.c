@@ -139,6 +139,7 @@ static void socket_release(struct file *f)
 {
     struct socket *s = f->private;
 
+    socket_set_async(s, f, -1, false);
     s->ops->release(s);
     socket_put(s);
 }

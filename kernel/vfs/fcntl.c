@@ -5,6 +5,7 @@
  */
 #include <kernel/files.h>
 #include <kernel/pipe.h>
+#include <kernel/socket.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <linux/capability.h>
@@ -12,7 +13,8 @@
 
 #include "rw.h"
 
-/* What F_SETFL may change; O_ASYNC is ignored where files send no SIGIO, as on Linux. */
+/* What F_SETFL may change; O_ASYNC, which sockets know too, is ignored where files send no
+ * SIGIO, as on Linux. */
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 /* ---- Duplicates ----------------------------------------------------------------------------- */
@@ -64,8 +66,9 @@ long sys_dup3(int oldfd, int newfd, int flags)
 
 /* ---- Status flags --------------------------------------------------------------------------- */
 
-static long set_flags(struct file *f, unsigned flags)
+static long set_flags(int fd, struct file *f, unsigned flags)
 {
+    unsigned mask = SETFL_MASK | (file_socket(f) ? FASYNC : 0);
     long ret = 0;
 
     if ((flags & ~f->flags & O_NOATIME) && current->cred->fsuid != f->inode->uid &&
@@ -74,9 +77,11 @@ static long set_flags(struct file *f, unsigned flags)
     if ((flags & ~f->flags & O_DIRECT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
         return -EINVAL;
     mutex_lock(&f->pos_lock);
-    flags = (flags & SETFL_MASK) | (f->flags & ~(unsigned)SETFL_MASK);
+    flags = (flags & mask) | (f->flags & ~mask);
     if (f->ops->set_flags)
         ret = f->ops->set_flags(f, flags);
+    if (!ret && ((flags ^ f->flags) & FASYNC))
+        socket_set_async(file_socket(f), f, fd, flags & FASYNC);
     if (!ret)
         WRITE_ONCE(f->flags, flags);
     mutex_unlock(&f->pos_lock);
@@ -93,6 +98,8 @@ static long set_owner(struct file *f, int type, pid_t id)
     mutex_lock(&f->pos_lock);
     f->owner_type = type;
     f->owner = id;
+    f->owner_uid = current->cred->uid;
+    f->owner_euid = current->cred->euid;
     mutex_unlock(&f->pos_lock);
     return 0;
 }
@@ -127,8 +134,8 @@ static long get_owner_uids(struct file *f, uid_t __user *arg)
     uid_t ids[2] = {0, 0};
 
     if (f->owner) {
-        ids[0] = current->cred->uid;
-        ids[1] = current->cred->euid;
+        ids[0] = f->owner_uid;
+        ids[1] = f->owner_euid;
     }
     return copy_to_user(arg, ids, sizeof(ids));
 }
@@ -194,13 +201,13 @@ static long fcntl_owner(struct file *f, unsigned cmd, unsigned long arg)
     return -EINVAL;
 }
 
-static long fcntl_file(struct file *f, unsigned cmd, unsigned long arg)
+static long fcntl_file(int fd, struct file *f, unsigned cmd, unsigned long arg)
 {
     if (is_lock_command(cmd))
         return fcntl_lock(f, cmd, (struct flock __user *)arg);
     switch (cmd) {
     case F_SETFL:
-        return set_flags(f, (unsigned)arg);
+        return set_flags(fd, f, (unsigned)arg);
     case F_GETPIPE_SZ:
         return file_pipe(f) ? pipe_get_size(file_pipe(f)) : -EBADF;
     case F_SETPIPE_SZ:
@@ -253,7 +260,7 @@ long sys_fcntl(int fd, unsigned cmd, unsigned long arg)
     else if (f->flags & O_PATH)
         ret = -EBADF;
     else
-        ret = fcntl_file(f, cmd, arg);
+        ret = fcntl_file(fd, f, cmd, arg);
     file_put(f);
     return ret;
 }

@@ -36,6 +36,7 @@ struct file *file_alloc(int flags) NO_LOCK_ANALYSIS /* nobody sees it yet */
     f->internal = 0;
     list_init(&f->watches);
     f->owner_type = f->owner = f->owner_signal = 0;
+    f->owner_uid = f->owner_euid = 0;
     return f;
 }
 

@@ -4,6 +4,7 @@
  * -ENOTTY for what nobody knows (ioctl(2), ERRORS). Takes file->pos_lock for flags only.
  */
 #include <kernel/files.h>
+#include <kernel/socket.h>
 #include <kernel/syscall.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -29,13 +30,21 @@ static long ioctl_nonblock(struct file *f, const int __user *arg)
     return err;
 }
 
-/* No file here sends SIGIO: turning it off changes nothing, turning it on is refused. */
-static long ioctl_async(const int __user *arg)
+/* Only sockets send SIGIO: elsewhere turning it off changes nothing, turning it on is refused. */
+static long ioctl_async(int fd, struct file *f, const int __user *arg)
 {
+    struct socket *s = file_socket(f);
     int on;
 
     if (get_user(on, arg))
         return -EFAULT;
+    if (s) {
+        mutex_lock(&f->pos_lock);
+        WRITE_ONCE(f->flags, on ? f->flags | FASYNC : f->flags & ~(unsigned)FASYNC);
+        socket_set_async(s, f, fd, on);
+        mutex_unlock(&f->pos_lock);
+        return 0;
+    }
     return on ? -ENOTTY : 0;
 }
 
@@ -92,7 +101,7 @@ static long ioctl_any(int fd, struct file *f, unsigned cmd, unsigned long arg)
     case FIONBIO:
         return ioctl_nonblock(f, (const int __user *)arg);
     case FIOASYNC:
-        return ioctl_async((const int __user *)arg);
+        return ioctl_async(fd, f, (const int __user *)arg);
     case FIOQSIZE:
         return ioctl_size(f, (loff_t __user *)arg);
     case FIGETBSZ:

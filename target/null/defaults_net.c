@@ -14,3 +14,11 @@ struct socket *file_socket(const struct file *f)
     (void)f;
     return NULL;
 }
+
+void socket_set_async(struct socket *s, struct file *f, int fd, bool on)
+{
+    (void)s;
+    (void)f;
+    (void)fd;
+    (void)on;
+}

@@ -607,6 +607,44 @@ static void test_splice(void)
     CHECK(close(fd) == 0 && unlink("source") == 0);
 }
 
+static siginfo_t g_info;
+
+static void on_info(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    g_info = *info;
+    g_signals++;
+}
+
+static void test_async(void)
+{
+    struct sigaction sa = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO};
+    int p[2], on = 1, off = 0;
+
+    sigaction(SIGIO, &sa, NULL);
+    sigaction(SIGRTMIN, &sa, NULL);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p) == 0);
+    g_signals = 0;
+    CHECK(fcntl(p[0], F_SETFL, O_ASYNC | O_NONBLOCK) == 0 && fcntl(p[0], F_GETFL) == (O_RDWR | O_ASYNC | O_NONBLOCK));
+    CHECK(write(p[1], "x", 1) == 1 && g_signals == 0); /* no owner */
+    CHECK(fcntl(p[0], F_SETOWN, getpid()) == 0 && fcntl(p[0], F_GETOWN) == getpid());
+    CHECK(write(p[1], "x", 1) == 1 && g_signals == 1 && g_info.si_signo == SIGIO && g_info.si_code == SI_KERNEL);
+    CHECK(fcntl(p[0], F_SETSIG, SIGRTMIN) == 0 && write(p[1], "x", 1) == 1 && g_signals == 2);
+    CHECK(g_info.si_signo == SIGRTMIN && g_info.si_code == POLL_IN && g_info.si_fd == p[0] && (g_info.si_band & POLLIN));
+    CHECK(read(p[0], g_other, 9) == 3 && write(p[0], "x", 1) == 1 && read(p[1], g_other, 9) == 1 && g_signals == 2);
+    fill(p[0], 1000); /* room after a lack of it */
+    while (read(p[1], g_other, sizeof(g_other)) > 0)
+        ;
+    CHECK(g_signals == 3 && g_info.si_code == POLL_OUT && (g_info.si_band & POLLOUT));
+    CHECK(ioctl(p[0], FIOASYNC, &off) == 0 && fcntl(p[0], F_GETFL) == (O_RDWR | O_NONBLOCK));
+    CHECK(write(p[1], "x", 1) == 1 && g_signals == 3);
+    CHECK(ioctl(p[0], FIOASYNC, &on) == 0 && write(p[1], "x", 1) == 1 && g_signals == 4);
+    CHECK(fcntl(p[0], F_SETOWN, -getpgrp()) == 0 && fcntl(p[0], F_SETSIG, 0) == 0);
+    close_two(p);
+    CHECK(g_signals == 4);
+}
+
 static int in_proc_net(const char *name)
 {
     char line[256];
@@ -652,6 +690,7 @@ int main(void)
     test_mmsg();
     test_options();
     test_splice();
+    test_async();
     test_proc();
     return guest_done();
 }

@@ -255,6 +255,7 @@ struct file {
     struct list watches; /* epoll's items; guarded by g_watch_lock in event/epoll.c */
     /* F_SETOWN, F_SETOWN_EX, F_SETSIG: stored as Linux does; guarded by pos_lock. */
     int owner_type, owner, owner_signal;
+    uid_t owner_uid, owner_euid; /* of who set the owner */
 };
 
 /* ---- References ------------------------------------------------------------------------------- */

@@ -189,6 +189,9 @@ struct socket {
     struct waitqueue wait;
     bool listening GUARDED_BY(&lock);
     u8 shutdown GUARDED_BY(&lock);
+    struct file *async;      /* O_ASYNC is set: its file, without a reference; guarded by lock */
+    int async_fd;            /* by which descriptor; guarded by lock */
+    u32 no_space;            /* a sender found no room since the last POLLOUT signal; atomic */
     int error;               /* SO_ERROR: positive, taken by whoever sees it first; atomic */
     u32 options;
     u32 sndbuf, rcvbuf, rcvlowat;
@@ -220,6 +223,11 @@ void socket_put(struct socket *s);
 struct socket *file_socket(const struct file *f);
 /* A file for `s`, whose reference it consumes, also on failure (then released). O_NONBLOCK in flags. ERR_PTR. */
 struct file *socket_file_create(struct socket *s, int flags);
+
+/* O_ASYNC of its file turned on through descriptor `fd`, or off. */
+void socket_set_async(struct socket *s, struct file *f, int fd, bool on);
+/* Wakes who waits on socket->wait, and signals its owner if it has one. No lock may be held. */
+void socket_wake(struct socket *s, unsigned key);
 
 /* Takes the pending error: 0 or -errno. */
 int socket_take_error(struct socket *s);

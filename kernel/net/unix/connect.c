@@ -88,7 +88,7 @@ static int try_connect(struct unix_sock *u, struct unix_sock *l, struct unix_soc
         join(u, l, child);
     unix_unlock_two(u, l);
     if (!err)
-        waitqueue_wake(&l->sk.wait, POLL_READ);
+        socket_wake(&l->sk, POLL_READ);
     return err;
 }
 

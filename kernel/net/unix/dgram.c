@@ -97,7 +97,7 @@ static void disconnected(struct unix_sock *u, struct unix_sock *old)
     unix_unlock_two(u, old);
     waitqueue_wake(&u->room_wait, POLL_WRITE);
     if (tell)
-        waitqueue_wake(&old->sk.wait, POLL_STATE);
+        socket_wake(&old->sk, POLL_STATE);
     while (!list_empty(&lost)) {
         struct packet *p = list_first(&lost, struct packet, link);
 
@@ -189,7 +189,7 @@ static int deliver_once(struct unix_sock *u, struct unix_sock *to, struct packet
         packet_append(to, p);
     spin_unlock(&to->sk.lock);
     if (!err)
-        waitqueue_wake(&to->sk.wait, POLL_READ);
+        socket_wake(&to->sk, POLL_READ);
     return err;
 }
 

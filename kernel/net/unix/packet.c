@@ -48,6 +48,7 @@ static int wait_room(struct unix_sock *u, const struct sock_msg *m, u64 deadline
             return -EPIPE;
         if (READ_ONCE(u->wmem) < READ_ONCE(u->sk.sndbuf))
             return 0;
+        __atomic_store_n(&u->sk.no_space, 1, __ATOMIC_RELAXED);
         if (m->flags & MSG_DONTWAIT)
             return -EAGAIN;
         err = socket_wait(&u->sk.wait, POLL_WRITE, may_send, u, deadline);
@@ -100,7 +101,7 @@ void packet_free(struct packet *p)
     }
     __atomic_fetch_sub(&from->wmem, p->charge, __ATOMIC_RELEASE);
     if (unix_has_room(from))
-        waitqueue_wake(&from->sk.wait, POLL_WRITE);
+        socket_wake(&from->sk, POLL_WRITE);
     unix_put(from);
     kfree(p);
 }

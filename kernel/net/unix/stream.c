@@ -38,7 +38,7 @@ static int deliver(struct unix_sock *peer, struct packet *p)
         packet_free(p);
         return -EPIPE;
     }
-    waitqueue_wake(&peer->sk.wait, POLL_READ);
+    socket_wake(&peer->sk, POLL_READ);
     return 0;
 }
 

@@ -149,14 +149,14 @@ static int shutdown(struct socket *s, unsigned how)
     if (u->peer && !unix_is_dgram(u))
         peer = unix_get(u->peer);
     spin_unlock(&s->lock);
-    waitqueue_wake(&s->wait, POLL_STATE);
+    socket_wake(s, POLL_STATE);
     waitqueue_wake(&u->room_wait, POLL_STATE);
     if (!peer)
         return 0;
     spin_lock(&peer->sk.lock);
     peer->sk.shutdown |= (u8)other;
     spin_unlock(&peer->sk.lock);
-    waitqueue_wake(&peer->sk.wait, other == SHUTDOWN_SEND ? POLL_WRITE | POLLERR : POLL_STATE);
+    socket_wake(&peer->sk, other == SHUTDOWN_SEND ? POLL_WRITE | POLLERR : POLL_STATE);
     unix_put(peer);
     return 0;
 }
@@ -276,7 +276,7 @@ static void tell_peer(struct unix_sock *u, struct unix_sock *peer, bool lost)
     }
     spin_unlock(&peer->sk.lock);
     if (ours)
-        waitqueue_wake(&peer->sk.wait, POLL_STATE);
+        socket_wake(&peer->sk, POLL_STATE);
 }
 
 void unix_shut(struct unix_sock *u, bool embryo)
