@@ -20,10 +20,16 @@ struct chunk {
     struct family *family; /* NULL: free */
     struct mm *only;       /* the one member that uses it; NULL: all may */
     struct list link;      /* in the family's list */
+    uintptr_t start;       /* set with the first claim */
 };
+
+/* Chunks that became free last: who takes one finds pages there that need not be brought. */
+#define RECENT_MAX 32u
 
 static spinlock_t g_chunk_lock = SPINLOCK_INIT("chunks");
 static struct chunk *g_top[TOP_COUNT] GUARDED_BY(&g_chunk_lock);
+static uintptr_t g_recent[RECENT_MAX] GUARDED_BY(&g_chunk_lock);
+static unsigned g_recent_count GUARDED_BY(&g_chunk_lock);
 
 /* The chunk of an address, NULL when its part of the table is not there or it lies beyond USER_END. */
 static struct chunk *chunk_at(uintptr_t va) REQUIRES(&g_chunk_lock)
@@ -83,9 +89,12 @@ static bool claimable(const struct mm *mm, uintptr_t start, uintptr_t end) REQUI
     return true;
 }
 
-static void claim_one(struct chunk *c, struct mm *mm) REQUIRES(&g_chunk_lock)
+static void claim_one(uintptr_t va, struct mm *mm) REQUIRES(&g_chunk_lock)
 {
+    struct chunk *c = chunk_at(va);
+
     if (is_free(c)) {
+        c->start = align_down(va, CHUNK_SIZE);
         c->family = mm->family;
         c->only = mm;
         list_add(&mm->family->chunks, &c->link);
@@ -111,7 +120,7 @@ int chunks_claim(struct mm *mm, uintptr_t start, uintptr_t end)
     spin_lock(&g_chunk_lock);
     ok = claimable(mm, start, end);
     for (uintptr_t va = start; ok && va < end; va = next_chunk(va))
-        claim_one(chunk_at(va), mm);
+        claim_one(va, mm);
     spin_unlock(&g_chunk_lock);
     if (ok)
         mm->last_chunk = align_down(end - 1, CHUNK_SIZE);
@@ -205,6 +214,8 @@ void chunks_drop(struct family *f, const struct mm *only)
         list_del(&c->link);
         c->family = NULL;
         c->only = NULL;
+        if (g_recent_count < RECENT_MAX)
+            g_recent[g_recent_count++] = c->start;
     }
     spin_unlock(&g_chunk_lock);
 }
@@ -224,6 +235,31 @@ struct family *chunk_family(uintptr_t start, uintptr_t end, const struct mm *mm)
     return found;
 }
 
+/* The chunk that became free last and still is; 0: none. */
+static uintptr_t take_recent(struct mm *mm)
+{
+    uintptr_t found = 0;
+
+    spin_lock(&g_chunk_lock);
+    while (g_recent_count && !found) {
+        uintptr_t va = g_recent[--g_recent_count];
+
+        if (va >= HOME_FIRST && is_free(chunk_at(va)))
+            found = va;
+    }
+    if (found)
+        claim_one(found, mm);
+    spin_unlock(&g_chunk_lock);
+    return found;
+}
+
+uintptr_t chunk_take_used(struct mm *mm)
+{
+    uintptr_t va = take_recent(mm);
+
+    return va ? va : chunk_take(mm);
+}
+
 uintptr_t chunk_take(struct mm *mm)
 {
     for (int i = 0; i < HOME_TRIES; i++) {
@@ -235,7 +271,7 @@ uintptr_t chunk_take(struct mm *mm)
         spin_lock(&g_chunk_lock);
         taken = is_free(chunk_at(va));
         if (taken)
-            claim_one(chunk_at(va), mm);
+            claim_one(va, mm);
         spin_unlock(&g_chunk_lock);
         if (taken)
             return va;

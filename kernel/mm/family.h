@@ -79,6 +79,8 @@ uintptr_t chunk_run(const struct mm *mm, uintptr_t va, uintptr_t end, bool *alon
 struct family *chunk_family(uintptr_t start, uintptr_t end, const struct mm *mm);
 /* The start of a random free chunk, which is mm's from now on; 0: none was found. */
 uintptr_t chunk_take(struct mm *mm);
+/* The same, but rather one that was used before. */
+uintptr_t chunk_take_used(struct mm *mm);
 #define CHUNK_SIZE (1UL << 32)
 
 /* All other tasks leave `mm` and stay out until mm_continue_others(). Returns inside. mm->fork_lock held. */

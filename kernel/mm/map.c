@@ -112,7 +112,7 @@ static void choose_base(struct mm *mm) REQUIRES(&mm->lock)
     uintptr_t base = mm->mmap_base - PAGE_SIZE, home;
     if (chunks_skip(mm, base, mm->mmap_base) == mm->mmap_base)
         return;
-    home = chunk_take(mm);
+    home = chunk_take_used(mm);
     if (home)
         mm->mmap_base = home + CHUNK_SIZE;
 }

@@ -69,6 +69,19 @@ long sys_mincore(unsigned long addr, size_t size, void __user *vec)
     return 0;
 }
 
+/* ---- Names of words ------------------------------------------------------------------------- */
+
+void mm_shared_key(struct mm *mm, uintptr_t addr, const void **owner, u64 *offset)
+{
+    mm_lock(mm);
+    const struct vma *v = mm_find(mm, addr);
+    if (v && (v->flags & VM_SHARED) && v->object) {
+        *owner = v->object;
+        *offset = (vma_pgoff(v, addr) << PAGE_SHIFT) + (addr & ~PAGE_MASK);
+    }
+    mm_unlock(mm);
+}
+
 /* ---- msync(2) ------------------------------------------------------------------------------- */
 
 /* The VMA at or above `at` below `end`: its end in *next, its file with a reference when it needs a

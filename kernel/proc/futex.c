@@ -7,14 +7,15 @@
  * touched under a spinlock. A waiter that finds another value but was already woken has consumed that
  * wake and says so.
  *
- * A key names the word: its address, and for private futexes the mm. Shared ones need no object: shared
- * memory has one address in the whole enclave.
+ * A key names the word: its address and the mm, or for a shared futex in shared memory the object and the place in
+ * it. Relatives have other words at the same addresses.
  *
  * Priority-inheritance operations are -ENOSYS, as on a Linux without them (libc then answers ENOTSUP).
  *
  * Locking: bucket->lock guards the list and the waiters' `bucket`, `key` and `woken`; two buckets are
  * locked in address order.
  */
+#include <kernel/mm.h>
 #include <kernel/syscall.h>
 #include <kernel/time.h>
 #include <kernel/uaccess.h>
@@ -26,8 +27,8 @@
 #define BUCKET_COUNT 256u
 
 struct futex_key {
-    uintptr_t addr;
-    const void *mm; /* NULL: shared */
+    u64 addr;          /* or the offset in the object */
+    const void *owner; /* mm or shared object */
 };
 
 struct bucket {
@@ -74,13 +75,15 @@ static int futex_key(const void __user *addr, bool shared, struct futex_key *key
         return -EFAULT;
     if (shared && get_user(word, (const u32 __user *)addr))
         return -EFAULT;
-    *key = (struct futex_key){.addr = (uintptr_t)addr, .mm = shared ? NULL : current->mm};
+    *key = (struct futex_key){.addr = (uintptr_t)addr, .owner = current->mm};
+    if (shared)
+        mm_shared_key(current->mm, (uintptr_t)addr, &key->owner, &key->addr);
     return 0;
 }
 
 static bool key_equal(const struct futex_key *a, const struct futex_key *b)
 {
-    return a->addr == b->addr && a->mm == b->mm;
+    return a->addr == b->addr && a->owner == b->owner;
 }
 
 /* ---- Waking ------------------------------------------------------------------------------------------ */

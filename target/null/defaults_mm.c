@@ -9,3 +9,8 @@ void mm_enter(void)
 void mm_leave(void)
 {
 }
+
+void mm_shared_key(struct mm *mm, uintptr_t addr, const void **owner, u64 *offset)
+{
+    (void)mm, (void)addr, (void)owner, (void)offset;
+}

@@ -258,6 +258,9 @@ int main(int argc, char **argv)
     CHECK(atomic_load(&g_bad) == 0);
     CHECK(g_forks > 0 && g_spawns > 0 && g_joins > 0 && g_maps > 0 && g_signals > 0);
     CHECK_ERRNO(waitpid(-1, NULL, WNOHANG), ECHILD);
+    /* A joiner is woken a moment before the thread is gone. */
+    for (int i = 0; i < 1000 && count_entries("/proc/self/task") != 3; i++)
+        usleep(1000);
     CHECK(count_entries("/proc/self/task") == 3);
     CHECK(count_entries("/proc/self/fd") == fds);
     if (argc > 2)

@@ -186,6 +186,12 @@ int mm_fault(struct mm *mm, uintptr_t addr, unsigned access, int *sig, int *code
  */
 long mm_set_anon_name(struct mm *mm, uintptr_t addr, size_t size, const char __user *name);
 
+/*
+ * What all who share the word at `addr` know it by: *owner and *offset become the shared object's and the place
+ * in it; they stay as they are in private memory. Takes mm->lock.
+ */
+void mm_shared_key(struct mm *mm, uintptr_t addr, const void **owner, u64 *offset);
+
 /* The VMA containing addr, or NULL. mm->lock held. */
 struct vma *mm_find(struct mm *mm, uintptr_t addr) REQUIRES(&mm->lock);
 /* The first VMA that ends above addr. mm->lock held. */
