@@ -237,17 +237,16 @@ static int key_hostname(const struct context *c, const cJSON *value)
     return get_string(c, value, &c->settings->hostname);
 }
 
+/* Each of them is an exact fork here. */
 static int key_fork_mode(const struct context *c, const cJSON *value)
 {
-    static const char *const known[] = {"pseudo", "pseudo_wait_for_exit_exec"};
+    static const char *const known[] = {"none", "pseudo", "pseudo_wait_for_exit_exec"};
 
     if (!cJSON_IsString(value))
         return wrong(c, "must be a string");
-    if (strcmp(value->valuestring, "none") == 0)
-        return 0;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(value->valuestring, known[i]) == 0)
-            return wrong(c, "processes are not served yet; only \"none\" is accepted");
+            return 0;
     return cli_error("%s: ForkMode: '%s' is unknown", c->name, value->valuestring);
 }
 

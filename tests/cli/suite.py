@@ -235,7 +235,7 @@ MYSTIKOS = """{
     "EnvironmentVariables": ["A=1 // no comment", "PATH=/bin"],
     "HostEnvironmentVariables": ["H", "UNSET"],
     "CurrentWorkingDirectory": "/etc", "Hostname": "inside",
-    "ForkMode": "none", "Mount": [], "UnhandledSyscallEnosys": true, "HostUDS": false,
+    "ForkMode": "pseudo_wait_for_exit_exec", "Mount": [], "UnhandledSyscallEnosys": true, "HostUDS": false,
     "SyslogLevel": "err", "Secret": [], "CreateZeroBaseEnclave": true, "EnclaveStartAddress": "0x10000"
 }
 """
@@ -289,7 +289,7 @@ CONFIG_ERRORS = [
     ('{ "ApplicationParameters": "a" }', r"ApplicationParameters: must be a list"),
     ('{ "EnvironmentVariables": ["A"] }', r"EnvironmentVariables\[0\]: 'A' is not NAME=VALUE"),
     ('{ "Mount": [{"Target": "/x"}] }', r"Mount: .*not served"),
-    ('{ "ForkMode": "pseudo" }', r"ForkMode: .*not served"),
+    ('{ "ForkMode": "psuedo" }', r"ForkMode: 'psuedo' is unknown"),
     ('{ "HostUDS": true }', r"HostUDS: .*not served"),
     ('{ "Secret": [{"ID": "x"}] }', r"Secret: .*not served"),
     ('{ "EnclaveStartAddress": 1099511627776 }', r"EnclaveStartAddress: .*starts at 0"),
