@@ -158,39 +158,45 @@ static int replace(uintptr_t va, unsigned old, const void *content, unsigned pro
  * all that takes one of these; the analysis cannot follow locks through it.
  */
 struct transit {
+    struct family *family;
     struct mm *from, *to;
-    bool discard;
+    bool discard; /* from's content goes: it ends, or is lost */
 };
 
+/* No memory for from's content: it is given up, so that `to` gets its own. */
+static void give_up(struct transit *t)
+{
+    t->discard = true;
+    WRITE_ONCE(t->from->lost, true);
+}
+
+/* The host does not let a page be changed: both have the wrong one. */
+static void give_up_both(struct transit *t)
+{
+    give_up(t);
+    WRITE_ONCE(t->to->lost, true);
+}
+
 /* to's content comes in place, from's goes to a frame of its own. */
-static int trade(const struct transit *t, uintptr_t va, unsigned old, struct frame *theirs,
+static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *theirs,
                  unsigned prot) NO_LOCK_ANALYSIS
 {
-    struct frame *own;
-    int err;
-
     if (!t->discard && theirs->refs == 1 && old == RW) {
         page_swap((void *)va, theirs->page);
         theirs->refs++;
-        err = save(t->from, va, theirs, old);
-        if (err)
+        if (save(t->from, va, theirs, old)) {
             frame_put(theirs);
-        return err ? err : protect(va, old, prot);
+            give_up(t);
+        }
+        return protect(va, old, prot);
     }
-    if (t->discard)
-        return replace(va, old, theirs->page, prot);
-    own = frame_create();
-    if (!own)
-        return -ENOMEM;
-    memcpy(own->page, (void *)va, PAGE_SIZE);
-    err = save(t->from, va, own, old);
-    if (err)
-        frame_put(own);
-    return err ? err : replace(va, old, theirs->page, prot);
+    if (!t->discard && save_copy(t->from, va, old, false))
+        give_up(t);
+    return replace(va, old, theirs->page, prot);
 }
 
 /* Both have a page: `value` is to's. Equal content is shared. */
-static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 value) NO_LOCK_ANALYSIS
+static int pass_saved(struct transit *t, uintptr_t va, unsigned old, u64 value) NO_LOCK_ANALYSIS
 {
     struct frame *theirs = saved_frame(value);
     unsigned readable = old | TARGET_READ, prot = saved_prot(value);
@@ -201,12 +207,11 @@ static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 v
     (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
     if (page_equal((void *)va, theirs->page)) {
         theirs->refs++;
-        if (!t->discard)
-            err = save(t->from, va, theirs, old);
-        if (t->discard || err)
+        if (!t->discard && save(t->from, va, theirs, old))
+            give_up(t);
+        if (t->discard)
             frame_put(theirs);
-        if (!err)
-            err = protect(va, readable, prot);
+        err = protect(va, readable, prot);
     } else {
         err = trade(t, va, readable, theirs, prot);
     }
@@ -215,22 +220,22 @@ static int pass_saved(const struct transit *t, uintptr_t va, unsigned old, u64 v
 }
 
 /* Only `from` has a page there. What `to` maps there, if anything, it has never touched. */
-static int pass_empty(const struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
+static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
 {
     struct vma *v = mm_find(t->to, va);
-    int err = old & TARGET_READ ? 0 : protect(va, old, old | TARGET_READ);
+    int err = protect(va, old, old | TARGET_READ);
 
-    if (!err && !t->discard)
-        err = save_copy(t->from, va, old, false);
     if (err)
         return err;
+    if (!t->discard && save_copy(t->from, va, old, false))
+        give_up(t);
     old |= TARGET_READ;
     if (old == RW && v && vma_anonymous(v) && vma_prot(v->flags) == RW) {
         memset((void *)va, 0, PAGE_SIZE);
         mm_rss_add(t->to, 1);
         return 0;
     }
-    if (old == RW && !v) {
+    if (old == RW && !v && t->family->member_count == 2) { /* no third one has a mapping there */
         memset((void *)va, 0, PAGE_SIZE);
         free_put(va, va + PAGE_SIZE);
         return 0;
@@ -257,12 +262,12 @@ static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va,
 }
 
 /* A run of present pages of one state. */
-static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state) NO_LOCK_ANALYSIS
+static void put_run(struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state) NO_LOCK_ANALYSIS
 {
     unsigned prot = state & PS_PERM;
-    int err = 0;
 
-    while (va < end && !err) {
+    while (va < end) {
+        int err;
         uintptr_t same = is_clean(v) ? same_file_run(t->to, v, va, end) : va;
         u64 value;
 
@@ -280,46 +285,45 @@ static int put_run(const struct transit *t, struct vma *v, uintptr_t va, uintptr
         } else {
             err = pass_empty(t, va, prot);
         }
+        if (err)
+            give_up_both(t);
         va += PAGE_SIZE;
     }
-    return err;
 }
 
-static int put_range(const struct transit *t, struct vma *v, uintptr_t start, uintptr_t end) NO_LOCK_ANALYSIS
+static void put_range(struct transit *t, struct vma *v, uintptr_t start, uintptr_t end) NO_LOCK_ANALYSIS
 {
     uintptr_t va = start, next;
-    int err = 0;
     u8 state;
 
+    if (vma_shared_file(v)) { /* a relative may have other memory there */
+        if (shared_unbind_all(t->from, v, start, end))
+            give_up_both(t);
+        return;
+    }
     idle_claim(t->from, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         if (state & PS_PRESENT)
-            err = put_run(t, v, va, next, state);
-        if (err)
-            break;
+            put_run(t, v, va, next, state);
     }
-    return err;
 }
 
-/* All of from's private pages at addresses that are not its alone. */
-static int put_away(const struct transit *t) NO_LOCK_ANALYSIS
+/* All of from's pages at addresses that are not its alone, but for memory that is shared and has no file. */
+static void put_away(struct transit *t) NO_LOCK_ANALYSIS
 {
-    int err = 0;
-
-    for (struct vma *v = mm_find_next(t->from, 0); v && !err; v = vma_next(v)) {
+    for (struct vma *v = mm_find_next(t->from, 0); v && v->start < SHARED_START; v = vma_next(v)) {
         uintptr_t va = v->start, next;
         bool alone;
 
-        if (v->flags & VM_SHARED)
+        if ((v->flags & VM_SHARED) && vma_anonymous(v))
             continue;
-        for (; va < v->end && !err; va = next) {
+        for (; va < v->end; va = next) {
             next = chunk_run(t->from, va, v->end, &alone);
             if (!alone)
-                err = put_range(t, v, va, next);
+                put_range(t, v, va, next);
         }
     }
-    return err;
 }
 
 /* ---- Bringing back ------------------------------------------------------------------------------------------ */
@@ -332,9 +336,10 @@ static int bring_page(uintptr_t va, const void *content, unsigned prot)
         reclaim_wait();
         return bring_page(va, content, prot);
     }
-    state = ps_get(va);
-    if (state & PS_PRESENT)
+    if (state & PS_FREE)
         return replace(va, state & PS_PERM, content, prot);
+    if (state & PS_PRESENT) /* a relative's shared memory that has no other place */
+        return -ENOMEM;
     return pages_commit_copy(va, content, prot | TARGET_READ);
 }
 
@@ -372,19 +377,17 @@ static void unlock_both(struct mm *a, struct mm *b) NO_LOCK_ANALYSIS
         mutex_unlock(&b->lock);
 }
 
-int exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
+void exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
 {
-    struct transit t = {.from = from, .to = to, .discard = discard};
-    int err = 0;
+    struct transit t = {.family = f, .from = from, .to = to, .discard = discard};
 
     assert_held(&f->lock);
     lock_both(from, to);
     if (from)
-        err = put_away(&t);
-    if (!err)
-        err = bring(to);
+        put_away(&t);
+    if (bring(to))
+        WRITE_ONCE(to->lost, true);
     unlock_both(from, to);
-    return err;
 }
 
 /* ---- Copying ------------------------------------------------------------------------------------------------- */
@@ -433,4 +436,22 @@ int exchange_copy(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
         saved_free(mm);
     mutex_unlock(&f->lock);
     return err;
+}
+
+void exchange_undo(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
+{
+    struct family *f = mm->family;
+    u64 index = 0, value;
+
+    mutex_lock(&f->lock);
+    while ((value = radix_next(&mm->saved, &index))) {
+        uintptr_t va = index << PAGE_SHIFT;
+
+        (void)radix_delete(&mm->saved, index);
+        if (!(ps_get(va) & PS_PRESENT) &&
+            pages_commit_copy(va, saved_frame(value)->page, saved_prot(value) | TARGET_READ))
+            WRITE_ONCE(mm->lost, true);
+        frame_put(saved_frame(value));
+    }
+    mutex_unlock(&f->lock);
 }

@@ -90,7 +90,7 @@ static struct mm *heir(struct family *f) REQUIRES(&f->lock)
     return list_empty(&f->members) ? NULL : list_first(&f->members, struct mm, family_link);
 }
 
-void family_remove(struct mm *mm, void (*clear)(struct mm *mm))
+void family_remove(struct mm *mm, void (*clear)(struct mm *mm, struct list *dead), struct list *dead)
 {
     struct family *f = mm->family;
     struct mm *next;
@@ -99,13 +99,12 @@ void family_remove(struct mm *mm, void (*clear)(struct mm *mm))
     list_del(&mm->family_link);
     next = heir(f);
     if (f->resident == mm && next) {
-        if (exchange(f, mm, next, true))
-            WRITE_ONCE(next->lost, true);
+        exchange(f, mm, next, true);
         f->slice_end = time_monotonic() + SLICE_NS;
     }
     if (f->resident == mm)
         f->resident = next;
-    clear(mm);
+    clear(mm, dead);
     saved_free(mm);
     f->member_count--;
     if (next)
@@ -177,8 +176,7 @@ static bool try_switch(struct family *f, struct mm *mm) REQUIRES(&f->lock)
 
     if (old && __atomic_load_n(&old->inside, __ATOMIC_SEQ_CST))
         return false;
-    if (exchange(f, old, mm, false))
-        WRITE_ONCE((old ? old : mm)->lost, true);
+    exchange(f, old, mm, false);
     f->resident = mm;
     f->slice_end = time_monotonic() + SLICE_NS;
     last_member(f);
@@ -209,6 +207,13 @@ static u64 next_look(struct family *f) REQUIRES(&f->lock)
     return max(f->slice_end, time_monotonic() + SLICE_NS / 4);
 }
 
+/* A wake that was meant for a wait around this one may have been taken for ours: its task_block() looks again. */
+static void wake_outer(struct task *t)
+{
+    if (!list_empty(&t->waiters))
+        __atomic_store_n(&t->woken, 1, __ATOMIC_RELAXED);
+}
+
 static void enter_slowly(struct mm *mm)
 {
     struct family *f = mm->family;
@@ -234,6 +239,7 @@ static void enter_slowly(struct mm *mm)
     waiter_remove(&waiter);
     __atomic_fetch_sub(&f->waiting, 1, __ATOMIC_SEQ_CST);
     waitqueue_wake(&f->wq, ~0u);
+    wake_outer(t);
 }
 
 static void enter(struct mm *mm)
@@ -366,7 +372,9 @@ static int join(struct mm *mm, struct family *f, uintptr_t start, uintptr_t end)
     mutex_lock(&f->lock);
     if (f->member_count == 1) /* so that only what both claim is exchanged */
         chunks_own(list_first(&f->members, struct mm, family_link));
-    if (f->member_count)
+    if (READ_ONCE(mm->family->member_count) > 1)
+        err = -ENOMEM; /* it has relatives already, and cannot have two families */
+    else if (f->member_count)
         err = chunks_share_range(f, start, end);
     if (!err) {
         leave_own_family(mm);

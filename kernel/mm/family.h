@@ -53,10 +53,10 @@ void family_put(struct family *f);
 /* Adds `mm`, which has no family and no pages. */
 void family_add(struct family *f, struct mm *mm) REQUIRES(&f->lock);
 /*
- * `mm` ends: others get its place. `clear` takes its mappings down, but for what it has at addresses that are not
- * its alone. Nobody is inside, nobody else refers to it.
+ * `mm` ends: others get its place. `clear` takes its mappings down, to the list `dead`, but for what it has at
+ * addresses that are not its alone. Nobody is inside, nobody else refers to it.
  */
-void family_remove(struct mm *mm, void (*clear)(struct mm *mm));
+void family_remove(struct mm *mm, void (*clear)(struct mm *mm, struct list *dead), struct list *dead);
 
 /* Makes a range usable by `mm`: 0, or -ENOMEM when another family, or a relative alone, has it. mm->lock held. */
 int chunks_claim(struct mm *mm, uintptr_t start, uintptr_t end);
@@ -88,12 +88,14 @@ void mm_stop_others(struct mm *mm) REQUIRES(&mm->fork_lock);
 void mm_continue_others(struct mm *mm) REQUIRES(&mm->fork_lock);
 
 /*
- * The pages of `from` (resident, nobody inside) are put away and those of `to` in place. `discard`: `from` ends,
- * its content need not be kept. -ENOMEM: some of from's pages are lost and it must end.
+ * The pages of `from` (resident, nobody inside; may be NULL) are put away and those of `to` in place. `discard`:
+ * `from` ends, its content need not be kept. One whose pages could not be kept, or not be brought, is `lost`.
  */
-int exchange(struct family *f, struct mm *from, struct mm *to, bool discard) REQUIRES(&f->lock);
+void exchange(struct family *f, struct mm *from, struct mm *to, bool discard) REQUIRES(&f->lock);
 /* Copies what `mm` has in place at shared addresses to its saved pages. -ENOMEM: nothing is saved. */
 int exchange_copy(struct mm *mm) REQUIRES(&mm->lock);
+/* Undoes that: what is no longer in place comes back. */
+void exchange_undo(struct mm *mm) REQUIRES(&mm->lock);
 /* Frees the saved pages of `mm`. */
 void saved_free(struct mm *mm);
 

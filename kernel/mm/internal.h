@@ -303,13 +303,20 @@ void shared_detach(struct vma *v);
 uintptr_t shared_choose(struct mm *mm, struct vma *v, size_t size) REQUIRES(&mm->lock);
 /* Whether a VMA may grow up to `end` without leaving its object's window or its zone. */
 bool shared_may_extend(const struct vma *v, uintptr_t end);
-/* Whether pages of shared memory in [start, end) stay because another mm has them mapped there. */
-bool shared_keeps(const struct vma *v, uintptr_t start, uintptr_t end);
+/* The end of the part of [va, end) of which all or (*keep false) nothing is mapped there by another mm too. */
+uintptr_t shared_keep_run(const struct vma *v, uintptr_t va, uintptr_t end, bool *keep);
+/* Says that all of `v` is about to be unmapped, or is not after all: other mms need not keep pages for it. */
+void shared_leave(struct vma *v, bool leaving);
 /* Makes the page at `addr` the object's live one with the VMA's permissions. mm->lock held. */
 int shared_fault(struct mm *mm, struct vma *v, uintptr_t addr);
 /* Present pages of a shared file's VMA get the permissions `prot`. -ENOMEM: done in part. */
 int shared_protect(struct vma *v, unsigned prot);
-/* Content of bound pages goes back to the page cache; they are absent afterwards. -ENOMEM. */
+/*
+ * Content of bound pages that no other mm has at the same addresses goes back to the page cache; they are absent
+ * afterwards. -ENOMEM: done in part.
+ */
 int shared_unbind(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
+/* The same of all pages, whoever has them: who touches one binds it again. */
+int shared_unbind_all(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end);
 
 #endif

@@ -7,7 +7,7 @@
  * or (after a failed mprotect) fewer. Idle pages may become absent at any moment until they are
  * claimed, which every change of a range begins with.
  */
-#include "internal.h"
+#include "family.h"
 
 /* Atomic, because an alias of a shared page may be taken away from another mm. */
 void mm_rss_add(struct mm *mm, s64 pages)
@@ -135,6 +135,16 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
     return 0;
 }
 
+/*
+ * Free pages keep no mark of whose mapping covers them: where a relative may have one they cannot stay. (The windows of
+ * shared memory are free when their last mapping goes.)
+ */
+static uintptr_t alone_run(const struct mm *mm, uintptr_t va, uintptr_t end, bool *alone)
+{
+    *alone = true;
+    return va >= SHARED_START ? end : chunk_run(mm, va, end, alone);
+}
+
 /* Pages of an address space that ends are out of everybody's reach: no reason to trim them now. */
 static bool may_keep(const struct mm *mm, u8 state, u64 pages)
     REQUIRES(&mm->lock)
@@ -146,21 +156,31 @@ static bool may_keep(const struct mm *mm, u8 state, u64 pages)
     return free_may_keep(pages);
 }
 
-void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+static void drop_pages(struct mm *mm, uintptr_t start, uintptr_t end, bool alone) REQUIRES(&mm->lock)
 {
     uintptr_t va = start, next;
     u8 state;
-    if (vma_shared_file(v) || shared_keeps(v, start, end))
-        return;
-    idle_claim(mm, start, end);
     ps_for_each_run(va, next, end, 0xff, state)
     {
         u64 pages = (next - va) >> PAGE_SHIFT;
         if (!(state & PS_PRESENT))
             continue;
         mm_rss_add(mm, -(s64)pages);
-        if (may_keep(mm, state, pages) || pages_release(va, next))
+        if ((alone && may_keep(mm, state, pages)) || pages_release(va, next))
             free_put(va, next);
+    }
+}
+
+void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    bool keep, alone;
+    if (vma_shared_file(v))
+        return;
+    idle_claim(mm, start, end);
+    for (uintptr_t va = start, next; va < end; va = next) {
+        next = alone_run(mm, va, shared_keep_run(v, va, end, &keep), &alone);
+        if (!keep)
+            drop_pages(mm, va, next, alone);
     }
 }
 

@@ -200,16 +200,34 @@ bool shared_may_extend(const struct vma *v, uintptr_t end)
 
 /* ---- Bound pages ---------------------------------------------------------------------------- */
 
-/* Another mapping of the object has [start, end) at the same addresses: the pages are its too. */
-static bool mapped_elsewhere(const struct vma *v, uintptr_t start, uintptr_t end)
+/*
+ * The end of the part of [va, end) for which *keep is the same: another mm maps the object at these addresses too, so
+ * the pages are its as well. Two that leave at once must not each leave the pages to the other.
+ */
+static uintptr_t keep_run(const struct vma *v, uintptr_t va, uintptr_t end, bool *keep)
 {
     const struct vma *other;
+    *keep = false;
     list_for_each(other, &v->object->vmas, object_link)
     {
-        if (other->mm != v->mm && other->start < end && start < other->end)
-            return true;
+        if (other->mm == v->mm || other->leaving || other->end <= va || other->start >= end)
+            continue;
+        if (other->start <= va) {
+            *keep = true;
+            return min(end, other->end);
+        }
+        end = other->start;
     }
-    return false;
+    return end;
+}
+
+void shared_leave(struct vma *v, bool leaving)
+{
+    if (!v->object || !(v->flags & VM_SHARED))
+        return;
+    mutex_lock(&g_shared_lock);
+    v->leaving = leaving;
+    mutex_unlock(&g_shared_lock);
 }
 
 /* Takes the page away from the alias at `at`: its content is in the page cache's memory then. */
@@ -301,49 +319,77 @@ int shared_protect(struct vma *v, unsigned prot)
     return err;
 }
 
-static int unbind_run(struct vma *v, uintptr_t start, uintptr_t end)
+static bool bound_here(const struct vma *v, uintptr_t va)
 {
-    struct inode *inode = v->file->inode;
-    for (uintptr_t va = start; va < end; va += PAGE_SIZE) {
-        u64 index = vma_pgoff(v, va);
-        int err = pagecache_bound_at(inode, index) == va ? pagecache_unbind_page(inode, index) : 0;
+    return pagecache_bound_at(v->file->inode, vma_pgoff(v, va)) == va;
+}
+
+/* The end of the bound pages from `va` on, whose content goes back. Others are a relative's private memory. -ENOMEM. */
+static long unbind_run(struct vma *v, uintptr_t va, uintptr_t end)
+{
+    for (; va < end && bound_here(v, va); va += PAGE_SIZE) {
+        int err = pagecache_unbind_page(v->file->inode, vma_pgoff(v, va));
         if (err)
             return err;
+    }
+    return (long)va;
+}
+
+static int unbind_pages(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
+{
+    uintptr_t va = start, next;
+    u8 state;
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if (!(state & PS_PRESENT))
+            continue;
+        if (!bound_here(v, va)) {
+            next = va + PAGE_SIZE;
+            continue;
+        }
+        long bound = unbind_run(v, va, next);
+        if (bound < 0)
+            return (int)bound;
+        next = (uintptr_t)bound;
+        mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
+        if (pages_release(va, next))
+            free_put(va, next);
     }
     return 0;
 }
 
 int shared_unbind(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 {
-    uintptr_t va = start, next;
     int err = 0;
-    u8 state;
+    bool keep;
     mutex_lock(&g_shared_lock);
-    if (mapped_elsewhere(v, start, end))
-        va = end;
-    ps_for_each_run(va, next, end, 0xff, state)
-    {
-        if (!(state & PS_PRESENT))
-            continue;
-        err = unbind_run(v, va, next);
-        if (err)
-            break;
-        mm_rss_add(mm, -(s64)((next - va) >> PAGE_SHIFT));
-        if (pages_release(va, next))
-            free_put(va, next);
+    for (uintptr_t va = start, next; va < end && !err; va = next) {
+        next = keep_run(v, va, end, &keep);
+        /* At private addresses a relative may want other memory there: these pages never wait for others. */
+        if (!keep || va < SHARED_START)
+            err = unbind_pages(mm, v, va, next);
     }
     mutex_unlock(&g_shared_lock);
     return err;
 }
 
-bool shared_keeps(const struct vma *v, uintptr_t start, uintptr_t end)
+int shared_unbind_all(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
 {
-    if (!v->object || !(v->flags & VM_SHARED))
-        return false;
     mutex_lock(&g_shared_lock);
-    bool keeps = mapped_elsewhere(v, start, end);
+    int err = unbind_pages(mm, v, start, end);
     mutex_unlock(&g_shared_lock);
-    return keeps;
+    return err;
+}
+
+uintptr_t shared_keep_run(const struct vma *v, uintptr_t va, uintptr_t end, bool *keep)
+{
+    *keep = false;
+    if (!v->object || !(v->flags & VM_SHARED))
+        return end;
+    mutex_lock(&g_shared_lock);
+    end = keep_run(v, va, end, keep);
+    mutex_unlock(&g_shared_lock);
+    return end;
 }
 
 int mm_bound_access(uintptr_t va, unsigned access)
@@ -390,7 +436,7 @@ static void truncate_vma(struct mm *mm, struct vma *v, u64 first) REQUIRES(&mm->
     uintptr_t start = first > v->pgoff ? v->start + ((first - v->pgoff) << PAGE_SHIFT) : v->start;
     if (!vma_shared_file(v))
         range_release(mm, start, v->end);
-    else if (shared_unbind(mm, v, start, v->end))
+    else if (shared_unbind_all(mm, v, start, v->end))
         pr_err("out of memory: a truncated page at %#lx stays mapped", start);
 }
 

@@ -12,14 +12,21 @@
 #include <syscalls.gen.h>
 #include <kernel/task.h>
 
+static void leave_range(struct mm *mm, uintptr_t start, uintptr_t end, bool leaving) REQUIRES(&mm->lock)
+{
+    for (struct vma *v = mm_find_next(mm, start); v && v->start < end; v = vma_next(v))
+        shared_leave(v, leaving);
+}
+
 static int unbind_range(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock)
 {
-    for (struct vma *v = mm_find_next(mm, start); v && v->start < end; v = vma_next(v)) {
-        int err = vma_shared_file(v) ? shared_unbind(mm, v, v->start, v->end) : 0;
-        if (err)
-            return err;
-    }
-    return 0;
+    int err = 0;
+    leave_range(mm, start, end, true);
+    for (struct vma *v = mm_find_next(mm, start); v && v->start < end && !err; v = vma_next(v))
+        err = vma_shared_file(v) ? shared_unbind(mm, v, v->start, v->end) : 0;
+    if (err)
+        leave_range(mm, start, end, false);
+    return err;
 }
 
 static void remove_vma(struct mm *mm, struct vma *v, struct list *dead) REQUIRES(&mm->lock)
@@ -158,9 +165,9 @@ static void drop_own(struct mm *mm, struct vma *v) REQUIRES(&mm->lock)
         }
 }
 
-static void mm_clear(struct mm *mm)
+/* All mappings go to the list `dead`: files are put when no lock is held. */
+static void mm_clear(struct mm *mm, struct list *dead)
 {
-    struct list dead = LIST_INIT(dead);
     struct vma *v, *next;
     mutex_lock(&mm->lock);
     mm->ending = true;
@@ -170,16 +177,16 @@ static void mm_clear(struct mm *mm)
             next = vma_next(v);
             if (vma_shared_file(v) != (shared != 0))
                 continue;
+            shared_leave(v, true);
             if (shared && shared_unbind(mm, v, v->start, v->end))
                 pr_err("out of memory: the shared mapping at %#lx keeps its file's pages", v->start);
             drop_own(mm, v);
             vma_unlink(mm, v);
-            list_add(&dead, &v->dead_link);
+            list_add(dead, &v->dead_link);
         }
     }
     mutex_unlock(&mm->lock);
     rewrite_unmap(mm, 0, SHARED_END);
-    vma_free_list(&dead);
 }
 
 struct mm *mm_alloc(void)
@@ -209,9 +216,11 @@ struct mm *mm_create(void)
 
 void mm_put(struct mm *mm)
 {
+    struct list dead = LIST_INIT(dead);
     if (!mm || !ref_put(&mm->ref))
         return;
-    family_remove(mm, mm_clear);
+    family_remove(mm, mm_clear, &dead);
+    vma_free_list(&dead);
     kfree(mm);
 }
 

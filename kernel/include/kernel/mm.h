@@ -50,6 +50,7 @@ struct vma {
     u64 pgoff;           /* in pages, of `start` */
     const char *name;    /* "[heap]", "[stack]", "[vdso]"; static or owned with name_owned */
     bool name_owned;
+    bool leaving;        /* being unmapped: others need not mind it; guarded by mm/shared.c's lock */
     struct mm *mm;
     /* mm's own, guarded by mm->lock: the gap below and the largest gap in this subtree, in bytes. */
     u64 gap, subtree_gap;
