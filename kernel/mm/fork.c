@@ -3,11 +3,12 @@
  * fork(2)'s copy of an address space.
  *
  * The child gets the pages that are in place and runs first; what the parent may have written is copied aside
- * and comes back when it is the parent's turn (family.h, docs/adr/0008-fork.md). Nothing that can fail happens
- * after the child joined the family.
+ * and comes back when it is the parent's turn (family.h, docs/adr/0008-fork.md). Until all that can fail is done,
+ * the child is a relative that nobody may enter.
  */
 #include "family.h"
 #include <kernel/loader.h>
+#include <kernel/task.h>
 #include <kernel/time.h>
 
 /* The same mapping for `child`, not yet linked. NULL: no memory. */
@@ -66,22 +67,6 @@ static void copy_fields(struct mm *child, const struct mm *mm) NO_LOCK_ANALYSIS
     child->rss = child->rss_peak = mm->rss;
 }
 
-/* A child that nobody has seen. */
-static void discard(struct mm *child) NO_LOCK_ANALYSIS
-{
-    struct list dead = LIST_INIT(dead);
-    struct vma *v, *next;
-
-    rewrite_unmap(child, 0, USER_END);
-    for (v = mm_find_next(child, 0); v; v = next) {
-        next = vma_next(v);
-        vma_unlink(child, v);
-        list_add(&dead, &v->dead_link);
-    }
-    vma_free_list(&dead);
-    kfree(child);
-}
-
 /*
  * What the child shall not see (madvise(2)): MADV_WIPEONFORK leaves it zeros, MADV_DONTFORK nothing. The
  * parent's content is saved.
@@ -109,22 +94,54 @@ static int wipe(struct mm *mm) REQUIRES(&mm->lock)
     return 0;
 }
 
-/* The child's place is the parent's; the parent has left it behind, copied. */
-static void hand_over(struct mm *mm, struct mm *child)
+/*
+ * A relative without mappings. Others meet it by the files that it will map (mm_truncate_notify()): they wait at
+ * its gate until it is complete.
+ */
+static struct mm *child_create(struct mm *mm)
 {
     struct family *f = mm->family;
+    struct mm *child = mm_alloc();
 
+    if (!child)
+        return NULL;
     mutex_lock(&f->lock);
+    child->stopper = current;
     chunks_share(mm);
     family_add(f, child);
-    f->resident = child;
-    f->slice_end = time_monotonic() + SLICE_NS;
     mutex_unlock(&f->lock);
+    return child;
+}
+
+/* The child's place is the parent's (`err`: not after all); the parent has left it behind, copied. */
+static void hand_over(struct mm *child, int err)
+{
+    struct family *f = child->family;
+
+    mutex_lock(&f->lock);
+    child->stopper = NULL;
+    if (!err) {
+        f->resident = child;
+        f->slice_end = time_monotonic() + SLICE_NS;
+    }
+    mutex_unlock(&f->lock);
+}
+
+static int copy_pages(struct mm *mm) REQUIRES(&mm->lock)
+{
+    int err = exchange_copy(mm);
+
+    if (err)
+        return err;
+    err = wipe(mm);
+    if (err)
+        exchange_undo(mm);
+    return err;
 }
 
 static struct mm *fork_stopped(struct mm *mm)
 {
-    struct mm *child = mm_alloc();
+    struct mm *child = child_create(mm);
     int err;
 
     if (!child)
@@ -134,19 +151,15 @@ static struct mm *fork_stopped(struct mm *mm)
     if (!err)
         err = rewrite_fork(mm, child);
     if (!err)
-        err = exchange_copy(mm);
+        err = copy_pages(mm);
     if (!err)
-        err = wipe(mm);
-    if (!err) {
         copy_fields(child, mm);
-        hand_over(mm, child);
-    }
+    hand_over(child, err);
     mm_unlock(mm);
-    if (err) {
-        discard(child);
-        return ERR_PTR(err);
-    }
-    return child;
+    if (!err)
+        return child;
+    mm_put(child);
+    return ERR_PTR(err);
 }
 
 struct mm *mm_fork(struct mm *mm)
