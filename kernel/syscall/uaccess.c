@@ -31,8 +31,13 @@ static inline bool access_begin(uintptr_t addr, size_t size)
 {
     struct task *t = current_task();
 
-    if (unlikely(t->in_mm != t->mm))
+    if (unlikely(t->in_mm != t->mm)) {
         mm_enter();
+        if (unlikely(t->mm && READ_ONCE(t->mm->lost))) { /* the program is about to end */
+            mm_leave();
+            return false;
+        }
+    }
     return addr >= USER_START && addr <= USER_LIMIT && size <= USER_LIMIT - addr;
 }
 
