@@ -37,13 +37,18 @@ long sys_get_robust_list(pid_t pid, void __user *head, void __user *size)
     return copy_to_user(head, &list, sizeof(list));
 }
 
-/* A mutex that its dead owner held: says so and wakes one waiter. */
-static int release_one(u32 __user *word, pid_t owner)
+/*
+ * A mutex that its dead owner held: says so and wakes one waiter. `pending`: it may have been unlocked, and nobody
+ * woken yet.
+ */
+static int release_one(u32 __user *word, pid_t owner, bool pending)
 {
     u32 v, seen;
 
     if ((uintptr_t)word % sizeof(u32) || get_user(seen, word))
         return -EFAULT;
+    if (pending && !seen)
+        (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     do {
         v = seen;
         if ((v & FUTEX_TID_MASK) != (u32)owner)
@@ -75,11 +80,12 @@ static void robust_exit(struct task *t)
         /* The entry's link is read before its owner may free it. */
         err = copy_from_user(&next, (const void __user *)(entry & ~1UL), sizeof(next));
         if (!err && entry != (uintptr_t)head.list_op_pending)
-            err = release_one(entry_word(entry, head.futex_offset), t->tid);
+            err = release_one(entry_word(entry, head.futex_offset), t->tid, false);
         entry = next;
     }
     if (head.list_op_pending)
-        (void)release_one(entry_word((uintptr_t)head.list_op_pending, head.futex_offset), t->tid);
+        (void)release_one(entry_word((uintptr_t)head.list_op_pending, head.futex_offset), t->tid,
+                          !((uintptr_t)head.list_op_pending & 1));
 }
 
 void futex_exit(struct task *t)
