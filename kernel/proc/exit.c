@@ -77,7 +77,8 @@ static void task_release(struct task *t)
     fs_context_put(fs);
     if (mm)
         mm_put(mm);
-    task_vfork_done(t);
+    if (t->tid == g->tgid) /* not a thread that the child made */
+        task_vfork_done(t);
 }
 
 void task_vfork_done(struct task *t)
