@@ -16,26 +16,44 @@
 
 /* ---- Making ---------------------------------------------------------------------------------------- */
 
-static char *copy_text(const char *text, size_t size)
-{
-    char *copy = text ? kmalloc(size) : NULL;
+struct text_sizes {
+    size_t cmdline, exe_path;
+};
 
-    if (copy)
-        memcpy(copy, text, size);
-    return copy;
+static struct text_sizes text_sizes(const struct group *g) REQUIRES(&g->lock)
+{
+    return (struct text_sizes){.cmdline = g->cmdline ? g->cmdline_size : 0,
+                               .exe_path = g->exe_path ? strlen(g->exe_path) + 1 : 0};
 }
 
-/* What lies under the creator's lock. cmdline and exe_path may be missing for lack of memory. */
-static void copy_locked(struct group *g, struct group *from)
+/* They may be missing for lack of memory, or where another thread ends the creator by exec(2) just now. */
+static void copy_texts(struct group *g, struct group *from) NO_LOCK_ANALYSIS /* nobody sees g yet */
+{
+    struct text_sizes sizes, now;
+
+    spin_lock(&from->lock);
+    sizes = text_sizes(from);
+    spin_unlock(&from->lock);
+    g->cmdline = sizes.cmdline ? kzalloc(sizes.cmdline) : NULL;
+    g->exe_path = sizes.exe_path ? kzalloc(sizes.exe_path) : NULL;
+    spin_lock(&from->lock);
+    now = text_sizes(from);
+    if (g->cmdline && now.cmdline == sizes.cmdline) {
+        memcpy(g->cmdline, from->cmdline, now.cmdline);
+        g->cmdline_size = now.cmdline;
+    }
+    if (g->exe_path && now.exe_path == sizes.exe_path)
+        memcpy(g->exe_path, from->exe_path, now.exe_path);
+    spin_unlock(&from->lock);
+}
+
+static void copy_limits(struct group *g, struct group *from)
 {
     spin_lock(&from->lock);
     memcpy(g->rlimits, from->rlimits, sizeof(g->rlimits));
     g->dumpable = from->dumpable;
     g->oom_score_adj = from->oom_score_adj;
     g->personality = from->personality;
-    g->cmdline = copy_text(from->cmdline, from->cmdline_size);
-    g->cmdline_size = g->cmdline ? from->cmdline_size : 0;
-    g->exe_path = from->exe_path ? copy_text(from->exe_path, strlen(from->exe_path) + 1) : NULL;
     spin_unlock(&from->lock);
 }
 
@@ -46,7 +64,8 @@ struct group *group_create_child(pid_t tgid, int exit_signal)
     if (!g)
         return NULL;
     g->exit_signal = exit_signal;
-    copy_locked(g, current->group);
+    copy_limits(g, current->group);
+    copy_texts(g, current->group);
     return g;
 }
 
