@@ -40,6 +40,7 @@ static const short g_never[] = {
     SYS_pause, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_ppoll, SYS_pselect6, SYS_epoll_pwait,
     SYS_epoll_pwait2, SYS_rt_sigreturn, SYS_rt_sigaction, SYS_execve, SYS_execveat,
     SYS_arch_prctl, SYS_brk, SYS_munmap, SYS_mmap, SYS_mremap, SYS_mprotect, SYS_pkey_mprotect, SYS_madvise,
+    SYS_shmat,
     SYS_setrlimit, SYS_prlimit64, SYS_close_range, SYS_sigaltstack, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3,
     SYS_setitimer, SYS_timer_create, SYS_timer_settime, SYS_alarm, SYS_chroot, SYS_wait4, SYS_waitid,
     SYS_set_robust_list, SYS_set_tid_address, SYS_rseq, SYS_restart_syscall, SYS_rt_sigprocmask,
