@@ -102,6 +102,7 @@ static bool group_leave(struct task *t)
     t->dead = true;
     if (unlisted)
         list_del(&t->group_link);
+    g->ending--;
     last = --g->live == 0;
     __atomic_fetch_sub(&g_task_count, 1, __ATOMIC_RELAXED);
     spin_unlock(&g->lock);
@@ -121,11 +122,23 @@ static _Noreturn void enclave_end(struct group *g)
     target_exit(status);
 }
 
+/* The last thread that begins to end decides the process' status, if nobody has. */
+static void thread_exit_status(struct group *g, int status)
+{
+    spin_lock(&g->lock);
+    if (++g->ending == g->live && !g->exiting && !g->exec_task) {
+        g->exiting = true;
+        g->exit_status = status;
+    }
+    spin_unlock(&g->lock);
+}
+
 /* `status`: of the thread alone. */
 static _Noreturn void task_end(struct task *t, int status)
 {
     struct group *g = t->group;
 
+    thread_exit_status(g, status);
     signal_task_exit(t);
     task_release(t);
     group_children_pass(g, t->tid);
@@ -158,17 +171,6 @@ _Noreturn void task_end_killed(void)
     task_end(current, 0);
 }
 
-/* Only the last thread's own end decides the process' status. */
-static void thread_exit_status(struct group *g, int status)
-{
-    spin_lock(&g->lock);
-    if (!g->exiting && !g->exec_task && g->live == 1) {
-        g->exiting = true;
-        g->exit_status = status;
-    }
-    spin_unlock(&g->lock);
-}
-
 long sys_exit_group(int status)
 {
     task_exit_group((status & 0xff) << 8);
@@ -176,9 +178,7 @@ long sys_exit_group(int status)
 
 long sys_exit(int status)
 {
-    status = (status & 0xff) << 8;
-    thread_exit_status(current->group, status);
-    task_end(current, status);
+    task_end(current, (status & 0xff) << 8);
 }
 
 /* ---- exec(2) ---------------------------------------------------------------------------------------- */

@@ -80,6 +80,7 @@ struct group {
     bool vfork_done;                          /* no longer runs in its parent's memory; atomic, exit_wait is woken */
     struct list tasks GUARDED_BY(&lock);      /* task.group_link; the leader stays until the end */
     unsigned live GUARDED_BY(&lock);          /* threads that have not ended */
+    unsigned ending GUARDED_BY(&lock);        /* those of them that have begun to */
     struct task *exec_task GUARDED_BY(&lock); /* the thread whose exec(2) ends the others, or NULL */
     struct waitqueue exit_wait;               /* woken at each thread's end */
     struct sigpending pending GUARDED_BY(&lock);
