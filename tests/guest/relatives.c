@@ -326,6 +326,12 @@ static void *exit_late(void *argument)
     return NULL;
 }
 
+static void *exit_now(void *argument)
+{
+    syscall(SYS_exit, (int)(intptr_t)argument);
+    return NULL;
+}
+
 /* Without exit_group() the status is that of the thread that ends last. */
 static void test_statuses(void)
 {
@@ -344,6 +350,14 @@ static void test_statuses(void)
         syscall(SYS_exit, 4);
     }
     expect_exit(pid, 4);
+    for (int i = 0; i < 100; i++) { /* both at once */
+        pid = fork();
+        if (pid == 0) {
+            CHECK(pthread_create(&t, NULL, exit_now, (void *)6) == 0);
+            syscall(SYS_exit, 6);
+        }
+        expect_exit(pid, 6);
+    }
 }
 
 static _Atomic int g_stage;
