@@ -24,6 +24,14 @@ INPUT = b"first\nsecond\n"
 FILES_SCRIPT = ("read line; echo \"got $line\"; read first < /proc/self/fd/0; echo \"again $first\"; test -s /proc/self/fd/0 && "
                 "echo sized; echo cut > /proc/self/fd/1; echo more >> /proc/self/fd/1; exit 5")
 FILES_LEFT = b"cut\nmore\n"
+# Several processes and their threads: they park, wake each other and take turns. A host that starts no thread, or wakes
+# none, keeps them waiting, which is its right: such a run is ended.
+THREADS_SCRIPT = ("(echo one; echo two) | while read w; do echo \"got $w\"; done; x=$(echo inner | cat); echo $x; "
+                  "(exit 3) & (exit 4) & wait $!; echo \"status $?\"; exit 5")
+THREADS_LEFT = b"got one\ngot two\ninner\nstatus 4\n"
+THREADS_CALLS = ["thread_start", "park", "unpark", "kick", "mem_type", "yield"]
+THREADS_SECONDS = 5
+THREADS_SEEDS = 8
 FILES_CALLS = ["fd_kind", "fd_stat", "pread", "pwrite", "truncate", "read", "write"]
 
 
@@ -85,6 +93,23 @@ def attempt_files(ctx, seed):
     return result
 
 
+def attempt_threads(ctx, seed):
+    return harness.run(["timeout", "-k", "1", str(THREADS_SECONDS), *command(ctx, seed, THREADS_SCRIPT)],
+                       timeout=TIMEOUT, env=ctx.env)
+
+
+def judge_threads(result):
+    if result.status == 2 and "can't fork" in result.errors():
+        return  # the program copes
+    judge(result)
+
+
+def honest_threads(ctx):
+    result = attempt_threads(ctx, "0")
+    harness.expect(result.status == 5 and result.out == THREADS_LEFT,
+                   f"an honest host: status {result.status}, {result.out!r}, {result.err[-500:]!r}")
+
+
 def honest(ctx):
     result = attempt(ctx, "0")
     harness.expect(result.status == 5 and result.out == b"got first\nthen second\nhere\n",
@@ -101,6 +126,7 @@ def cases(ctx):
     tool = ctx.build / "tests" / "boundary" / "adyton-hostile"
     yield harness.Case("honest", lambda: honest(ctx))
     yield harness.Case("honest-files", lambda: honest_files(ctx))
+    yield harness.Case("honest-threads", lambda: honest_threads(ctx))
     calls = harness.run([tool, "--list"]).text().split("\n")
     for number, name in (c.split() for c in calls if c):
         for i, lie in enumerate(LIES):
@@ -108,5 +134,9 @@ def cases(ctx):
             yield harness.Case(f"{name}-{lie}", lambda seed=seed: judge(attempt(ctx, seed)))
             if name in FILES_CALLS:
                 yield harness.Case(f"{name}-{lie}-files", lambda seed=seed: judge(attempt_files(ctx, seed)))
+            if name in THREADS_CALLS:
+                yield harness.Case(f"{name}-{lie}-threads", lambda seed=seed: judge_threads(attempt_threads(ctx, seed)))
     for seed in range(1, SEEDS + 1):
         yield harness.Case(f"seed-{seed}", lambda seed=seed: judge(attempt(ctx, str(seed))))
+    for seed in range(1, THREADS_SEEDS + 1):
+        yield harness.Case(f"seed-{seed}-threads", lambda seed=seed: judge_threads(attempt_threads(ctx, str(seed))))
