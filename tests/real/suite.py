@@ -63,8 +63,19 @@ BASH = [
     "cat <<< here 2>&1; test -r /etc/passwd; echo $?", "kill -9 $$", "exec /nonexistent", "times > /dev/null; echo ok",
     "shopt -s globstar; cd {dir}; echo tree/**", "printf '%(%Y)T\\n' 0", "echo \"$RANDOM\" | wc -c",
 ]
-# Needs a second process; those wait for fork.
-NEEDS_FORK = ("cat <<< here", "| wc -c")
+# Subshells, pipelines, substitutions, jobs, and what runs many processes.
+BASH_PROCESSES = [
+    "echo $(echo one; (echo two; exit 3)) $?", "(exit 7); echo $?", "seq 1 100 | sort -rn | head -3 | tr '\\n' ' '; echo ${PIPESTATUS[@]}",
+    "cat <(echo a) <(echo b)", "echo to-process > >(cat); wait; sleep 0.1", "x=$(seq 1000 | md5sum); echo \"$x\"",
+    "trap 'echo got usr1' USR1; (kill -USR1 $$); echo after", "for i in 1 2 3; do (exit $i) & p[i]=$!; done; s=0; for i in 1 2 3; do wait ${p[i]}; s=$((s + $?)); done; echo $s",
+    "sleep 100 & kill $!; wait $! 2>/dev/null; echo $?", "set -o pipefail; false | true; echo $?", "coproc cat; echo hi >&${COPROC[1]}; read -r x <&${COPROC[0]}; echo $x",
+    "cat <<A | tr a-z A-Z\nfirst\nsecond\nA", "f() { echo in-$BASHPID | sed 's/[0-9].*//'; }; f | cat; f", "yes | head -2",
+    "find {dir}/tree -type f | sort | xargs -P4 -n2 sha256sum | sort | head -4", "tar -C {dir} -cf - tree | gzip | gzip -d | tar -tf - | sort | head -4",
+    "for i in 1 2 3 4 5; do echo $i | (read -r n; echo $((n * n))); done | paste -sd+ | bc", "perl -e 'for (1..5) { fork or exit $_ } my $s = 0; $s += $? >> 8 while wait > 0; print \"$s\\n\"'",
+    "seq 20000 | sort -R --parallel=2 | sort -n --parallel=2 | md5sum", "awk 'BEGIN { \"echo from a command\" | getline x; print x; print \"b\\na\" | \"sort\" }'",
+]
+BASH_TOOLS = ["/bin/bash", "/bin/sh", *(f"/usr/bin/{t}" for t in (
+    "cat sort head tr seq md5sum sleep sed yes find xargs sha256sum tar gzip paste bc perl awk wc true false".split()))]
 
 PYTHON_SNIPPETS = {
     "asyncio-unix": '''
@@ -116,7 +127,7 @@ asyncio.run(main())
 
 # Modules of CPython's own tests that need neither threads nor processes.
 TESTSUITE = """array binascii bisect collections complex copy csv datetime deque dict difflib float fractions glob heapq int
-list long lzma math mmap operator set shlex statistics string textwrap time tuple urlparse zlib""".split()
+list long lzma math mmap operator queue set shlex statistics string textwrap thread threading time tuple urlparse wait3 wait4 fork1 zlib""".split()
 
 
 # The parts of the suite on AF_UNIX; what is ignored opens AF_INET sockets.
@@ -298,10 +309,11 @@ def cases(ctx):
             yield harness.Case(f"coreutils-{tool}-{n}", lambda a=argv: real.compare(
                 [f"/usr/bin/{a[0]}", *a[1:]], tools, stdin=b"some input\n"))
     for n, text in enumerate(BASH):
-        if any(part in text for part in NEEDS_FORK):
-            continue
         script = text.replace("{dir}", str(real.dir))
-        yield harness.Case(f"bash-{n:02}", lambda s=script: real.compare(["/bin/bash", "-c", s], ["/bin/bash"], stdin=b"in put\nsecond\n"))
+        yield harness.Case(f"bash-{n:02}", lambda s=script: real.compare(["/bin/bash", "-c", s], BASH_TOOLS, stdin=b"in put\nsecond\n"))
+    for n, text in enumerate(BASH_PROCESSES):
+        script = text.replace("{dir}", str(real.dir))
+        yield harness.Case(f"bash-processes-{n:02}", lambda s=script: real.compare(["/bin/bash", "-c", s], BASH_TOOLS, stdin=b"in put\n"))
     for name, code in PYTHON_SNIPPETS.items():
         yield harness.Case(f"python-{name}", lambda c=code: real.compare(
             [PYTHON, "-c", c], [PYTHON], [STDLIB], b"text in\n", PYTHON_ENV))
