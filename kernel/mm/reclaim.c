@@ -8,7 +8,8 @@
  * munmap reads stale data instead of raising SIGSEGV. That window is bounded: ranges above
  * FREE_RANGE_MAX, executable pages, pages of shared files, anything beyond a quarter of MemorySize
  * and pages so sparse that their states would take too much memory are released at once; a mapping that is not plain writable memory releases what it
- * finds. Contents are zeroed when a page is claimed, never handed on.
+ * finds. Contents are zeroed when a page is claimed, never handed on. At addresses that relatives use too pages are
+ * released, since a mapping of theirs may lie there.
  *
  * Idle pages. MADV_DONTNEED leaves pages accepted and zeroed under their VMA, marked PS_IDLE. The
  * program may use them again without a fault, so the mark says only that a page may be zero. The
