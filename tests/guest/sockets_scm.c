@@ -480,6 +480,33 @@ static void test_death(void)
     CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 }
 
+static int in_proc_net(const char *name)
+{
+    char line[256];
+    FILE *f = fopen("/proc/net/unix", "r");
+    int found = 0;
+
+    CHECK(f && fgets(line, sizeof(line), f));
+    CHECK(strcmp(line, "Num       RefCount Protocol Flags    Type St Inode Path\n") == 0);
+    while (f && fgets(line, sizeof(line), f))
+        found += strstr(line, name) != NULL;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static void test_proc(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "shown-in-proc"};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    CHECK(in_proc_net("shown-in-proc") == 0);
+    CHECK(bind(fd, (void *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0);
+    CHECK(in_proc_net(" shown-in-proc\n") == 1 && in_proc_net("00010000 0001 01") >= 1);
+    CHECK(unlink("shown-in-proc") == 0 && close(fd) == 0);
+    CHECK(in_proc_net("shown-in-proc") == 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -508,5 +535,6 @@ int main(int argc, char **argv)
         test_server();
         test_death();
     }
+    test_proc();
     return guest_done();
 }
