@@ -20,6 +20,10 @@
 #include "measure.h"
 #include "sign.h"
 
+#ifdef HOST_HOSTILE
+#include "hostile.h"
+#endif
+
 #define WHY_SIZE 256
 
 struct host_process *_Atomic g_host;
@@ -230,6 +234,9 @@ static int run_thread(struct host_process *process, uint64_t tcs)
     if (ret < 0)
         host_finish(process, HOST_EXIT_ERROR);
     threads_join(process);
+#ifdef HOST_HOSTILE
+    hostile_end();
+#endif
     terminal_restore(process);
     signals_remove(process);
     signals_thread_stop(ctx);

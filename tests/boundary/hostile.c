@@ -170,6 +170,11 @@ static enum hostile_lie choose(uint64_t number, int seed)
     return (enum hostile_lie)(seed & 0xff);
 }
 
+void hostile_end(void)
+{
+    stop_flipping();
+}
+
 void hostile_dispatch(struct host_context *ctx, struct host_thread *ht, int seed)
 {
     uint64_t number = ht->number;

@@ -28,4 +28,7 @@ enum hostile_lie {
 /* In place of hostcall_dispatch(). `seed` is host_run.hostile, not 0. */
 void hostile_dispatch(struct host_context *ctx, struct host_thread *ht, int seed);
 
+/* Leaves the blocks alone: all threads have ended, and they are unmapped next. */
+void hostile_end(void);
+
 #endif
