@@ -19,7 +19,8 @@
 #include "hostcall_desc.h"
 #include "hostile.h"
 
-#define CRASHED 99
+#define CRASHED  99
+#define UNUSABLE 98 /* wrong arguments, or no archive */
 
 static int list_calls(void)
 {
@@ -65,7 +66,7 @@ static int run_apart(const struct host_run *run)
     if (pid == 0)
         _exit(host_run(run));
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        return 2;
+        return UNUSABLE;
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     (void)fprintf(stderr, "the host process died of signal %d\n", WTERMSIG(status));
@@ -83,18 +84,18 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list_calls();
     if (argc < 5)
-        return 2;
+        return UNUSABLE;
     run.hostile = parse_seed(argv[1]);
     run.kernel_path = argv[2];
     run.rootfs_fd = prepare(argv[3], &manifest.root, &run.rootfs_size);
     if (run.rootfs_fd < 0)
-        return 2;
+        return UNUSABLE;
     manifest.program = argv[4];
     manifest.argv = (const char *const *)&argv[4];
     manifest.env = env;
     manifest.cwd = "/";
     if (host_manifest_build(&manifest, &blob, &run.manifest_size) < 0)
-        return 2;
+        return UNUSABLE;
     run.manifest = blob;
     return run_apart(&run);
 }

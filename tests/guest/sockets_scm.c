@@ -497,14 +497,18 @@ static int in_proc_net(const char *name)
 
 static void test_proc(void)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "shown-in-proc"};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    char shown[sizeof(a.sun_path) + 3];
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    CHECK(in_proc_net("shown-in-proc") == 0);
+    /* Its own name: natively others may run the same test. */
+    snprintf(a.sun_path, sizeof(a.sun_path), "shown-%d", getpid());
+    snprintf(shown, sizeof(shown), " %s\n", a.sun_path);
+    CHECK(in_proc_net(shown) == 0);
     CHECK(bind(fd, (void *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0);
-    CHECK(in_proc_net(" shown-in-proc\n") == 1 && in_proc_net("00010000 0001 01") >= 1);
-    CHECK(unlink("shown-in-proc") == 0 && close(fd) == 0);
-    CHECK(in_proc_net("shown-in-proc") == 0);
+    CHECK(in_proc_net(shown) == 1 && in_proc_net("00010000 0001 01") >= 1);
+    CHECK(unlink(a.sun_path) == 0 && close(fd) == 0);
+    CHECK(in_proc_net(shown) == 0);
 }
 
 int main(int argc, char **argv)

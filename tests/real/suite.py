@@ -61,7 +61,7 @@ BASH = [
     "REPLY=$((a+REPLY)); }; f 12; echo $REPLY", "cd {dir}/tree && echo * && pwd", "type -t cd; hash -r; umask; ulimit -n >/dev/null",
     "echo one > {dir}/out; echo two >> {dir}/out; while read -r l; do echo \"[$l]\"; done < {dir}/out",
     "cat <<< here 2>&1; test -r /etc/passwd; echo $?", "kill -9 $$", "exec /nonexistent", "times > /dev/null; echo ok",
-    "shopt -s globstar; cd {dir}; echo tree/**", "printf '%(%Y)T\\n' 0", "echo \"$RANDOM\" | wc -c",
+    "shopt -s globstar; cd {dir}; echo tree/**", "printf '%(%Y)T\\n' 0", "echo \"${RANDOM:+set}\" | wc -c",
 ]
 # Subshells, pipelines, substitutions, jobs, and what runs many processes.
 BASH_PROCESSES = [
