@@ -7,6 +7,7 @@
  * Locking: the caller holds the group's lock, or is alone with the queue.
  */
 #include <kernel/alloc.h>
+#include <kernel/printk.h>
 #include <kernel/string.h>
 #include "internal.h"
 
@@ -68,6 +69,7 @@ static void user_uncharge(uid_t uid)
 
     spin_lock(&g_user_lock);
     slot = user_slot(uid);
+    ASSERT(*slot); /* there is an account as long as something is charged to it */
     if (--(*slot)->count == 0) {
         empty = *slot;
         *slot = empty->next;
