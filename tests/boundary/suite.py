@@ -30,6 +30,7 @@ THREADS_SCRIPT = ("(echo one; echo two) | while read w; do echo \"got $w\"; done
                   "(exit 3) & (exit 4) & wait $!; echo \"status $?\"; exit 5")
 THREADS_LEFT = b"got one\ngot two\ninner\nstatus 4\n"
 THREADS_CALLS = ["thread_start", "park", "unpark", "kick", "mem_type", "yield"]
+SECONDS = 20
 THREADS_SECONDS = 5
 THREADS_SEEDS = 8
 FILES_CALLS = ["fd_kind", "fd_stat", "pread", "pwrite", "truncate", "read", "write"]
@@ -75,8 +76,13 @@ def command(ctx, seed, script):
     return [ctx.build / "tests" / "boundary" / "adyton-hostile", seed, kernel, archive, "/bin/busybox", "sh", "-c", script]
 
 
+def bounded(seconds):
+    """A host may keep an enclave waiting, or say that its terminal is in the background and stop it: that run is ended."""
+    return ["timeout", "-k", "1", str(seconds)]
+
+
 def attempt(ctx, seed):
-    return harness.run(command(ctx, seed, SCRIPT), stdin=INPUT, timeout=TIMEOUT, env=ctx.env)
+    return harness.run([*bounded(SECONDS), *command(ctx, seed, SCRIPT)], stdin=INPUT, timeout=TIMEOUT, env=ctx.env)
 
 
 def attempt_files(ctx, seed):
@@ -85,7 +91,8 @@ def attempt_files(ctx, seed):
     source.write_bytes(INPUT)
     target.write_bytes(b"")
     redirect = 'source=$1 target=$2; shift 2; exec "$@" < "$source" 1<> "$target"'
-    result = harness.run(["/bin/sh", "-c", redirect, "sh", source, target, *command(ctx, seed, FILES_SCRIPT)],
+    result = harness.run(["/bin/sh", "-c", redirect, "sh", source, target, *bounded(SECONDS),
+                          *command(ctx, seed, FILES_SCRIPT)],
                          timeout=TIMEOUT, env=ctx.env)
     result.out = target.read_bytes()
     source.unlink()
@@ -94,7 +101,7 @@ def attempt_files(ctx, seed):
 
 
 def attempt_threads(ctx, seed):
-    return harness.run(["timeout", "-k", "1", str(THREADS_SECONDS), *command(ctx, seed, THREADS_SCRIPT)],
+    return harness.run([*bounded(THREADS_SECONDS), *command(ctx, seed, THREADS_SCRIPT)],
                        timeout=TIMEOUT, env=ctx.env)
 
 
