@@ -159,7 +159,7 @@ static long do_wait(int epfd, void __user *events, int max, u64 deadline)
 
 static u64 deadline_ms(int timeout)
 {
-    return timeout < 0 ? DEADLINE_NONE : poll_deadline((u64)timeout * (NSEC_PER_SEC / 1000));
+    return timeout < 0 ? DEADLINE_NONE : time_deadline((u64)timeout * (NSEC_PER_SEC / 1000));
 }
 
 long sys_epoll_wait(int epfd, void __user *events, int max, int timeout)
@@ -190,17 +190,8 @@ long sys_epoll_pwait2(int epfd, void __user *events, int max,
                       const struct __kernel_timespec __user *timeout, const sigset64_t __user *mask,
                       size_t size)
 {
-    struct __kernel_timespec ts;
-    u64 deadline = DEADLINE_NONE, ns;
-    int err;
+    u64 deadline;
+    int err = deadline_import(timeout, &deadline);
 
-    if (timeout) {
-        if (get_user(ts, timeout))
-            return -EFAULT;
-        err = timespec_to_ns(&ts, &ns);
-        if (err)
-            return err;
-        deadline = poll_deadline(ns);
-    }
-    return wait_masked(epfd, events, max, deadline, mask, size);
+    return err ? err : wait_masked(epfd, events, max, deadline, mask, size);
 }

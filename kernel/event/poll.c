@@ -127,7 +127,7 @@ static long poll_restart(struct restart_block *rb)
 long sys_poll(struct pollfd __user *fds, unsigned count, int timeout)
 {
     u64 deadline =
-        timeout < 0 ? DEADLINE_NONE : poll_deadline((u64)timeout * (NSEC_PER_SEC / 1000));
+        timeout < 0 ? DEADLINE_NONE : time_deadline((u64)timeout * (NSEC_PER_SEC / 1000));
     long ret = do_poll(fds, count, deadline);
 
     if (ret != -ERESTARTNOHAND)
@@ -144,19 +144,11 @@ long sys_poll(struct pollfd __user *fds, unsigned count, int timeout)
 long sys_ppoll(struct pollfd __user *fds, unsigned count, struct __kernel_timespec __user *timeout,
                const sigset64_t __user *mask, size_t size)
 {
-    u64 deadline = DEADLINE_NONE, ns;
-    struct __kernel_timespec ts;
-    int err;
+    u64 deadline;
+    int err = deadline_import(timeout, &deadline);
 
-    if (timeout) {
-        if (get_user(ts, timeout))
-            return -EFAULT;
-        err = timespec_to_ns(&ts, &ns);
-        if (err)
-            return err;
-        deadline = poll_deadline(ns);
-    }
-    err = signal_set_temp_mask(mask, size);
+    if (!err)
+        err = signal_set_temp_mask(mask, size);
     if (err)
         return err;
     return poll_finish(do_poll(fds, count, deadline), deadline, timeout, NULL, mask);

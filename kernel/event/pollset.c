@@ -85,24 +85,6 @@ unsigned pollset_ask(struct pollset *ps, struct file *f, unsigned events)
     return f->ops->poll(f, pt) & events;
 }
 
-u64 poll_deadline(u64 timeout_ns)
-{
-    u64 deadline;
-
-    if (!timeout_ns)
-        return 0;
-    if (__builtin_add_overflow(time_monotonic(), timeout_ns, &deadline))
-        return DEADLINE_NONE;
-    return deadline;
-}
-
-u64 poll_remaining(u64 deadline)
-{
-    u64 now = deadline ? time_monotonic() : 0;
-
-    return deadline > now ? deadline - now : 0;
-}
-
 /* False when a time was to be written and the program's memory refused it. */
 static bool write_remaining(u64 deadline, struct __kernel_timespec __user *ts,
                             struct __kernel_old_timeval __user *tv)
@@ -113,7 +95,7 @@ static bool write_remaining(u64 deadline, struct __kernel_timespec __user *ts,
         return true;
     if (current->group->personality & STICKY_TIMEOUTS)
         return false;
-    left = time_to_timespec(poll_remaining(deadline));
+    left = time_to_timespec(time_left(deadline));
     if (ts)
         return !copy_to_user(ts, &left, sizeof(left));
     return !put_user(((struct __kernel_old_timeval){left.tv_sec, left.tv_nsec / 1000}), tv);

@@ -30,15 +30,6 @@ void pollset_free(struct pollset *ps);
 unsigned pollset_ask(struct pollset *ps, struct file *f, unsigned events);
 
 /*
- * How the calls measure time. `deadline` is monotonic ns: DEADLINE_NONE waits for ever, 0 not at
- * all.
- */
-u64 poll_deadline(u64 timeout_ns);
-
-/* What is left until `deadline`, 0 when it passed. */
-u64 poll_remaining(u64 deadline);
-
-/*
  * The end of ppoll, pselect6 and select: gives the signal mask back (`masked`) and writes the time
  * left to `ts` or `tv` as Linux does. A time that cannot be written makes an interrupted call end
  * in EINTR, because it could not be restarted with what is left. Returns the call's result.

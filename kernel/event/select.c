@@ -220,7 +220,7 @@ static int timeval_deadline(const struct __kernel_old_timeval __user *utv, u64 *
     ts.tv_nsec = tv.tv_usec % 1000000 * 1000;
     err = timespec_to_ns(&ts, &ns);
     if (!err)
-        *deadline = poll_deadline(ns);
+        *deadline = time_deadline(ns);
     return err;
 }
 
@@ -248,20 +248,9 @@ struct mask_argument {
 static int pselect_arguments(const struct __kernel_timespec __user *timeout,
                              const void __user *umask, u64 *deadline, struct mask_argument *mask)
 {
-    struct __kernel_timespec ts;
-    u64 ns;
-    int err;
-
     if (umask && copy_from_user(mask, umask, sizeof(*mask)))
         return -EFAULT;
-    if (!timeout)
-        return 0;
-    if (get_user(ts, timeout))
-        return -EFAULT;
-    err = timespec_to_ns(&ts, &ns);
-    if (!err)
-        *deadline = poll_deadline(ns);
-    return err;
+    return deadline_import(timeout, deadline);
 }
 
 long sys_pselect6(int n, unsigned long __user *in, unsigned long __user *out,
@@ -270,7 +259,7 @@ long sys_pselect6(int n, unsigned long __user *in, unsigned long __user *out,
 {
     unsigned long __user *const sets[SETS] = {in, out, ex};
     struct mask_argument mask = {0};
-    u64 deadline = DEADLINE_NONE;
+    u64 deadline;
     int err = pselect_arguments(timeout, sigmask, &deadline, &mask);
 
     if (!err)

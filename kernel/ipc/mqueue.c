@@ -244,23 +244,6 @@ static struct mq_message *receive(struct mqueue *q, const struct patience *how)
     return err ? ERR_PTR(err) : m;
 }
 
-/* The absolute time of a call. 0, -EFAULT, -EINVAL. */
-static int patience_get(struct patience *how, const struct __kernel_timespec __user *timeout)
-{
-    struct __kernel_timespec ts;
-    u64 ns;
-
-    how->deadline = DEADLINE_NONE;
-    if (!timeout)
-        return 0;
-    if (get_user(ts, timeout))
-        return -EFAULT;
-    if (timespec_to_ns(&ts, &ns))
-        return -EINVAL;
-    how->deadline = time_real_to_mono(ns);
-    return 0;
-}
-
 /* The descriptor's file, opened for `access` and not its opposite. ERR_PTR(-EBADF). */
 static struct file *mq_file(int fd, unsigned opposite)
 {
@@ -312,7 +295,7 @@ long sys_mq_timedsend(int fd, const void __user *text, size_t size, unsigned pri
 {
     struct patience how;
     struct file *f;
-    long ret = patience_get(&how, timeout);
+    long ret = deadline_import_at(timeout, true, &how.deadline);
 
     if (ret)
         return ret;
@@ -351,7 +334,7 @@ long sys_mq_timedreceive(int fd, void __user *text, size_t size, unsigned __user
 {
     struct patience how;
     struct file *f;
-    long ret = patience_get(&how, timeout);
+    long ret = deadline_import_at(timeout, true, &how.deadline);
 
     if (ret)
         return ret;

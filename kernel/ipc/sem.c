@@ -228,14 +228,8 @@ long sys_semop(int id, const struct sembuf __user *ops, unsigned count)
 long sys_semtimedop(int id, const struct sembuf __user *ops, unsigned count,
                     const struct __kernel_timespec __user *timeout)
 {
-    struct __kernel_timespec ts;
-    u64 ns, now = time_monotonic();
+    u64 deadline;
+    int err = deadline_import(timeout, &deadline);
 
-    if (!timeout)
-        return semop(id, ops, count, DEADLINE_NONE);
-    if (get_user(ts, timeout))
-        return -EFAULT;
-    if (timespec_to_ns(&ts, &ns))
-        return -EINVAL;
-    return semop(id, ops, count, ns > DEADLINE_NONE - 1 - now ? DEADLINE_NONE - 1 : now + ns);
+    return err ? err : semop(id, ops, count, deadline);
 }

@@ -250,30 +250,18 @@ static long receive_many(struct socket_fd *s, struct user_mmsghdr __user *umsgs,
 
 static int put_remaining(u64 deadline, struct __kernel_timespec __user *timeout)
 {
-    u64 now = time_monotonic(), left = deadline > now ? deadline - now : 0;
-    struct __kernel_timespec ts = {.tv_sec = (s64)(left / NSEC_PER_SEC),
-                                   .tv_nsec = (s64)(left % NSEC_PER_SEC)};
-
-    return put_user(ts, timeout);
+    return put_user(time_to_timespec(time_left(deadline)), timeout);
 }
 
 long sys_recvmmsg(int fd, struct user_mmsghdr __user *umsgs, unsigned count, unsigned flags,
                   struct __kernel_timespec __user *timeout)
 {
-    struct __kernel_timespec ts;
-    u64 deadline = DEADLINE_NONE, ns;
+    u64 deadline;
     struct socket_fd s;
-    long ret;
+    long ret = deadline_import(timeout, &deadline);
 
-    if (timeout) {
-        if (get_user(ts, timeout))
-            return -EFAULT;
-        ret = timespec_to_ns(&ts, &ns);
-        if (ret)
-            return ret;
-        deadline = socket_deadline(ns);
-    }
-    ret = socket_borrow(fd, &s);
+    if (!ret)
+        ret = socket_borrow(fd, &s);
     if (ret)
         return ret;
     ret = receive_many(&s, umsgs, min(count, (unsigned)UIO_MAXIOV), flags, deadline);

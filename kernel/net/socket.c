@@ -65,12 +65,7 @@ void socket_set_error(struct socket *s, int err)
 
 u64 socket_deadline(u64 timeo)
 {
-    u64 now, end;
-
-    if (timeo == DEADLINE_NONE)
-        return DEADLINE_NONE;
-    now = time_monotonic();
-    return __builtin_add_overflow(now, timeo, &end) ? DEADLINE_NONE : end;
+    return timeo == DEADLINE_NONE ? DEADLINE_NONE : time_deadline(timeo);
 }
 
 int socket_wait(struct waitqueue *wq, unsigned events, bool (*ready)(void *arg), void *arg, u64 deadline)

@@ -379,24 +379,9 @@ static long do_wake_op(u32 __user *addr, u32 __user *addr2, bool shared, int wak
 /* FUTEX_WAIT counts from now, FUTEX_WAIT_BITSET names a point on the clock that `op` says. */
 static int import_deadline(const void __user *timeout, int op, u64 *deadline)
 {
-    struct __kernel_timespec ts;
-    u64 ns, now;
-
-    *deadline = DEADLINE_NONE;
-    if (!timeout)
-        return 0;
-    if (copy_from_user(&ts, timeout, sizeof(ts)))
-        return -EFAULT;
-    if (timespec_to_ns(&ts, &ns))
-        return -EINVAL;
-    if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT) {
-        now = time_monotonic();
-        ns = ns > DEADLINE_NONE - 1 - now ? DEADLINE_NONE - 1 : now + ns;
-    } else if (op & FUTEX_CLOCK_REALTIME) {
-        ns = time_real_to_mono(ns);
-    }
-    *deadline = ns;
-    return 0;
+    if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT)
+        return deadline_import(timeout, deadline);
+    return deadline_import_at(timeout, op & FUTEX_CLOCK_REALTIME, deadline);
 }
 
 static long futex_wait_call(u32 __user *addr, int op, u32 value, const void __user *timeout,

@@ -204,22 +204,18 @@ static int wait_and_take(sigset64_t set, siginfo_t *info, u64 deadline)
 long sys_rt_sigtimedwait(const sigset64_t __user *set, siginfo_t __user *info,
                          const struct __kernel_timespec __user *timeout, size_t sigsetsize)
 {
-    struct __kernel_timespec ts;
-    u64 ns, now, deadline = DEADLINE_NONE;
+    u64 deadline;
     sigset64_t want;
     siginfo_t got;
     int sig;
 
     if (sigsetsize != sizeof(sigset64_t))
         return -EINVAL;
-    if (get_user(want, set) || (timeout && get_user(ts, timeout)))
+    if (get_user(want, set))
         return -EFAULT;
-    if (timeout) {
-        if (timespec_to_ns(&ts, &ns))
-            return -EINVAL;
-        now = time_monotonic();
-        deadline = ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + ns;
-    }
+    sig = deadline_import(timeout, &deadline);
+    if (sig)
+        return sig;
     sig = wait_and_take(want & ~SIG_KERNEL_ONLY, &got, deadline);
     if (sig > 0 && info && copy_to_user(info, &got, sizeof(got)))
         return -EFAULT;

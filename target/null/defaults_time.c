@@ -22,6 +22,13 @@ u64 time_realtime(void)
     return realtime;
 }
 
+u64 time_real_to_mono(u64 realtime_ns)
+{
+    u64 offset = time_realtime() - time_monotonic();
+
+    return realtime_ns > offset ? realtime_ns - offset : 0;
+}
+
 void cputime_block_begin(void)
 {
 }

@@ -30,6 +30,19 @@ static inline u32 time_rest(s64 ns)
 /* -EINVAL for a negative or denormal timespec. Saturates at INT64_MAX ns. */
 int timespec_to_ns(const struct __kernel_timespec *ts, u64 *ns);
 
+/*
+ * Calls' timeouts as monotonic ns (time/deadline.c). The moment `ns` from now, short of DEADLINE_NONE; 0, which
+ * has passed, for no time at all. What is left until a deadline, 0 when it passed.
+ */
+u64 time_deadline(u64 ns);
+u64 time_left(u64 deadline);
+/*
+ * A program's timeout, or a moment on CLOCK_MONOTONIC or (`realtime`) CLOCK_REALTIME: DEADLINE_NONE for NULL.
+ * 0, -EFAULT, or -EINVAL as timespec_to_ns().
+ */
+int deadline_import(const struct __kernel_timespec __user *timeout, u64 *deadline);
+int deadline_import_at(const struct __kernel_timespec __user *moment, bool realtime, u64 *deadline);
+
 /* As time_monotonic, for a deadline on CLOCK_REALTIME; saturates at DEADLINE_NONE - 1. */
 u64 time_real_to_mono(u64 realtime_ns);
 

@@ -14,14 +14,6 @@
 #define PRIVATE FUTEX_PRIVATE_FLAG
 #define ROUNDS  2000
 
-u64 time_real_to_mono(u64 realtime_ns)
-{
-    u64 offset = time_realtime() - time_monotonic();
-
-    return realtime_ns > offset ? realtime_ns - offset : 0;
-}
-
-
 static long wait_on(u32 *word, u32 value, u64 timeout_ns)
 {
     struct __kernel_timespec ts = time_to_timespec(timeout_ns);

@@ -27,11 +27,6 @@ char *ipc_list_text(enum ipc_kind kind)
     return kstrdup("headline\n");
 }
 
-u64 time_real_to_mono(u64 realtime_ns)
-{
-    return realtime_ns;
-}
-
 long sys_read(int fd, void __user *buf, size_t size);
 long sys_write(int fd, const void __user *buf, size_t size);
 long sys_lseek(int fd, off_t offset, unsigned whence);
