@@ -164,3 +164,27 @@ ssize_t iov_import(struct iov_iter *it, const struct iovec __user *uvec, unsigne
     iov_iter_vec(it, iov, (unsigned)segs, (size_t)total);
     return total;
 }
+
+ssize_t iov_hand_over(struct iov_iter *from, size_t max, iov_taker *fn, void *arg, bool nonblock)
+{
+    size_t room = min(from->count, max), done = 0;
+    ssize_t n = 0;
+    u8 *buf;
+
+    if (!room)
+        return 0;
+    buf = kmalloc(room);
+    if (!buf)
+        return -ENOMEM;
+    while (from->count) {
+        size_t want = min(from->count, room), got = copy_from_iter(buf, want, from);
+
+        n = got ? fn(arg, buf, got, nonblock) : -EFAULT;
+        if (n > 0)
+            done += (size_t)n;
+        if (n < (ssize_t)want)
+            break;
+    }
+    kfree(buf);
+    return done ? (ssize_t)done : n;
+}

@@ -36,7 +36,6 @@ static bool nonblocking(const struct file *f, const struct iov_iter *it)
 /* ---- Through a buffer ------------------------------------------------------------------------------------- */
 
 typedef ssize_t side_read(struct pty *p, u8 *buf, size_t size, bool nonblock);
-typedef ssize_t side_write(struct pty *p, const u8 *buf, size_t size, bool nonblock);
 
 static ssize_t read_through(struct file *f, struct iov_iter *to, side_read *fn)
 {
@@ -54,31 +53,6 @@ static ssize_t read_through(struct file *f, struct iov_iter *to, side_read *fn)
         n = -EFAULT;
     kfree(buf);
     return n;
-}
-
-static ssize_t write_through(struct file *f, struct iov_iter *from, side_write *fn)
-{
-    bool nonblock = nonblocking(f, from);
-    size_t room = min(from->count, (size_t)IO_MAX), done = 0;
-    ssize_t n = 0;
-    u8 *buf;
-
-    if (!room)
-        return 0;
-    buf = kmalloc(room);
-    if (!buf)
-        return -ENOMEM;
-    while (from->count) {
-        size_t want = min(from->count, room), got = copy_from_iter(buf, want, from);
-
-        n = got ? fn(f->private, buf, got, nonblock) : -EFAULT;
-        if (n > 0)
-            done += (size_t)n;
-        if (n < (ssize_t)want)
-            break;
-    }
-    kfree(buf);
-    return done ? (ssize_t)done : n;
 }
 
 /* ---- The slave ---------------------------------------------------------------------------------------------- */
@@ -164,8 +138,9 @@ static ssize_t slave_read(struct file *f, struct iov_iter *to, loff_t *pos)
     return n;
 }
 
-static ssize_t slave_write_some(struct pty *p, const u8 *buf, size_t size, bool nonblock)
+static ssize_t slave_write_some(void *arg, const u8 *buf, size_t size, bool nonblock)
 {
+    struct pty *p = arg;
     size_t done = 0;
     int err = 0;
 
@@ -199,7 +174,7 @@ static ssize_t slave_write(struct file *f, struct iov_iter *from, loff_t *pos)
     struct pty *p = f->private;
     int err = tty_in_background(&p->jobs) && tostop(p) ? tty_check_change(&p->jobs) : 0;
 
-    return err ? err : write_through(f, from, slave_write_some);
+    return err ? err : iov_hand_over(from, IO_MAX, slave_write_some, f->private, nonblocking(f, from));
 }
 
 static unsigned slave_poll(struct file *f, struct poll_table *pt) NO_LOCK_ANALYSIS
@@ -282,8 +257,9 @@ static size_t pend(struct pty *p, const u8 *buf, size_t size) REQUIRES(&p->lock)
     return done;
 }
 
-static ssize_t master_write_some(struct pty *p, const u8 *buf, size_t size, bool nonblock)
+static ssize_t master_write_some(void *arg, const u8 *buf, size_t size, bool nonblock)
 {
+    struct pty *p = arg;
     size_t done = 0;
     int err = 0;
 
@@ -301,7 +277,7 @@ static ssize_t master_write_some(struct pty *p, const u8 *buf, size_t size, bool
 
 static ssize_t master_write(struct file *f, struct iov_iter *from, loff_t *pos)
 {
-    return write_through(f, from, master_write_some);
+    return iov_hand_over(from, IO_MAX, master_write_some, f->private, nonblocking(f, from));
 }
 
 static unsigned master_poll(struct file *f, struct poll_table *pt) NO_LOCK_ANALYSIS

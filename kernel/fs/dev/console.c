@@ -208,12 +208,12 @@ static ssize_t write_once(struct console *c, bool nonblock, const void *buf, siz
     return n ? n : -EIO; /* the host took nothing of something and named no error */
 }
 
-static ssize_t write_all(struct console *c, bool nonblock, const u8 *buf, size_t size)
+static ssize_t write_all(void *arg, const u8 *buf, size_t size, bool nonblock)
 {
     size_t done = 0;
 
     while (done < size) {
-        ssize_t n = write_once(c, nonblock, buf + done, size - done);
+        ssize_t n = write_once(arg, nonblock, buf + done, size - done);
 
         if (n < 0)
             return done ? (ssize_t)done : n;
@@ -224,30 +224,10 @@ static ssize_t write_all(struct console *c, bool nonblock, const u8 *buf, size_t
 
 static ssize_t console_write(struct file *f, struct iov_iter *from, loff_t *pos)
 {
-    size_t room = min(from->count, (size_t)HOST_IO_SIZE);
-    bool nonblock = nonblocking(f, from);
     const struct console *c = f->private;
-    size_t done = 0;
-    ssize_t n = c->kind == TARGET_FD_TTY ? tty_write_allowed(c) : 0;
-    u8 *buf;
+    ssize_t err = c->kind == TARGET_FD_TTY ? tty_write_allowed(c) : 0;
 
-    if (!room || n)
-        return n;
-    buf = kmalloc(room);
-    if (!buf)
-        return -ENOMEM;
-    while (from->count) {
-        size_t want = min(from->count, room);
-        size_t got = copy_from_iter(buf, want, from);
-
-        n = got ? write_all(f->private, nonblock, buf, got) : -EFAULT;
-        if (n > 0)
-            done += (size_t)n;
-        if (n < (ssize_t)want)
-            break;
-    }
-    kfree(buf);
-    return done ? (ssize_t)done : n;
+    return err ? err : iov_hand_over(from, HOST_IO_SIZE, write_all, f->private, nonblocking(f, from));
 }
 
 /* ---- The rest ------------------------------------------------------------------------------- */

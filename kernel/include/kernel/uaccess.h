@@ -72,6 +72,13 @@ size_t copy_from_iter(void *dst, size_t size, struct iov_iter *it);
 size_t zero_to_iter(size_t size, struct iov_iter *it);
 
 /*
+ * Hands all of `from` to `fn`, as far as it takes it, in pieces of at most `max` bytes that were copied in. `fn` gives
+ * how many of `size` (not 0) it took, or -errno. The sum, or what it gave when it took nothing; -EFAULT, -ENOMEM.
+ */
+typedef ssize_t iov_taker(void *arg, const u8 *buf, size_t size, bool nonblock);
+ssize_t iov_hand_over(struct iov_iter *from, size_t max, iov_taker *fn, void *arg, bool nonblock);
+
+/*
  * Copies a struct iovec array in, checks it as Linux does (count <= UIO_MAXIOV, no negative sizes,
  * total capped at MAX_RW_COUNT) and prepares `it`. `fast` may hold 8 entries; when more are needed
  * *heap is set and the caller kfree()s it. Returns the total, -EINVAL, -EFAULT, -ENOMEM.
