@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* guest: runs=all,exec-child */
 /* Record locks, OFD locks and flock between processes: conflicts, deadlocks, fork, exec, the end of an owner. */
-#include "guest.h"
+#include "children.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static char g_self[4096];
 
@@ -27,20 +25,6 @@ static short who(int fd, int cmd, off_t start, off_t size, pid_t *pid)
     if (pid)
         *pid = l.l_pid;
     return l.l_type;
-}
-
-static pid_t start(void)
-{
-    fflush(stdout);
-    return fork();
-}
-
-static int child_status(pid_t pid)
-{
-    int status = -1;
-
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
 }
 
 static int open_file(void)

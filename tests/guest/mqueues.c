@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX message queues: order, limits, waiting, notification, the file system that shows them. */
-#include "guest.h"
+#include "children.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,9 +9,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 static char g_name[64], g_buf[8192];
 
@@ -22,20 +20,6 @@ static mqd_t make(int flags, long count, long size)
 
     CHECK(q >= 0);
     return q;
-}
-
-static int child_status(pid_t pid)
-{
-    int status = -1;
-
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
-}
-
-static pid_t start(void)
-{
-    fflush(stdout);
-    return fork();
 }
 
 static void test_names(void)

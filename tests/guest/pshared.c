@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX shared memory, semaphores, and mutexes and condition variables that processes share. */
-#include "guest.h"
+#include "children.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #define ROUNDS 300
-
-static int child_status(pid_t pid)
-{
-    int status = -1;
-
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
-}
-
-static pid_t start(void)
-{
-    fflush(stdout);
-    return fork();
-}
 
 static void test_shm(void)
 {

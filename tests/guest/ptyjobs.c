@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Job control on a pseudo-terminal: foreground and background, stops, a leader's end, terminals that are taken. */
-#include "guest.h"
+#include "children.h"
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <termios.h>
-#include <unistd.h>
 
 static int g_master, g_slave;
 static char g_buf[256];
-
-static pid_t start(void)
-{
-    fflush(stdout);
-    return fork();
-}
 
 static int status_of(pid_t pid, int options)
 {

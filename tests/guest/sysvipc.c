@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V IPC between processes: segments, semaphores, queues, their limits and what /proc shows. */
-#include "guest.h"
+#include "children.h"
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,9 +11,7 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PAGE 4096
 #ifndef SHM_DEST
@@ -25,20 +23,6 @@ union arg {
     struct semid_ds *buf;
     unsigned short *array;
 };
-
-static int child_status(pid_t pid)
-{
-    int status = -1;
-
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
-}
-
-static pid_t start(void)
-{
-    fflush(stdout);
-    return fork();
-}
 
 /* ---- Shared memory ------------------------------------------------------------------------------------ */
 
