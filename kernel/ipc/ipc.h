@@ -78,11 +78,6 @@ void ipc_fill_perm(const struct ipc_object *o, struct ipc64_perm *out);
 /* IPC_SET. */
 void ipc_set_perm(struct ipc_object *o, const struct ipc64_perm *in);
 
-static inline s64 ipc_seconds(s64 ns)
-{
-    return time_seconds(ns);
-}
-
 /* ---- /proc/sysvipc, a line each; NULL: no memory --------------------------------------------------------------- */
 
 char *shm_list_text(void);

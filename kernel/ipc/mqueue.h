@@ -37,7 +37,6 @@ struct mqueue {
     struct waitqueue read_wait, write_wait;
     u64 count_max, size_max;                /* constant */
     u64 charge;                             /* against RLIMIT_MSGQUEUE; constant */
-    uid_t owner;                            /* whose that is; constant */
 
     /* mq_notify(3); the process, 0: none. */
     pid_t notify_pid GUARDED_BY(&lock);

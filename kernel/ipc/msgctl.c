@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System V message queues: msgctl(2) and /proc/sysvipc/msg. Locking: g_msg.lock. */
 #include <kernel/string.h>
-#include <linux/resource.h>
 #include <syscalls.gen.h>
 #include "msg.h"
 
@@ -32,9 +31,9 @@ static void fill(struct msg_queue *q, struct msqid64_ds *out)
 {
     memset(out, 0, sizeof(*out));
     ipc_fill_perm(&q->o, &out->msg_perm);
-    out->msg_stime = ipc_seconds(q->stime);
-    out->msg_rtime = ipc_seconds(q->rtime);
-    out->msg_ctime = ipc_seconds(q->o.ctime);
+    out->msg_stime = time_seconds(q->stime);
+    out->msg_rtime = time_seconds(q->rtime);
+    out->msg_ctime = time_seconds(q->o.ctime);
     out->msg_cbytes = q->bytes;
     out->msg_qnum = q->count;
     out->msg_qbytes = q->limit;
@@ -130,8 +129,8 @@ static int msg_line(struct ipc_object *o, char *buf, size_t size)
     return snprintf(buf, size,
                     "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10ld %10ld %10ld\n", o->key,
                     o->id, o->mode, (unsigned long)q->bytes, (unsigned long)q->count, q->lspid,
-                    q->lrpid, o->uid, o->gid, o->cuid, o->cgid, (long)ipc_seconds(q->stime),
-                    (long)ipc_seconds(q->rtime), (long)ipc_seconds(o->ctime));
+                    q->lrpid, o->uid, o->gid, o->cuid, o->cgid, (long)time_seconds(q->stime),
+                    (long)time_seconds(q->rtime), (long)time_seconds(o->ctime));
 }
 
 char *msg_list_text(void)

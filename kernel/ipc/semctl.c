@@ -30,8 +30,8 @@ static void fill(struct sem_set *s, struct semid64_ds *out)
 {
     memset(out, 0, sizeof(*out));
     ipc_fill_perm(&s->o, &out->sem_perm);
-    out->sem_otime = ipc_seconds(s->otime);
-    out->sem_ctime = ipc_seconds(s->o.ctime);
+    out->sem_otime = time_seconds(s->otime);
+    out->sem_ctime = time_seconds(s->o.ctime);
     out->sem_nsems = s->count;
 }
 
@@ -243,8 +243,8 @@ static int sem_line(struct ipc_object *o, char *buf, size_t size)
     struct sem_set *s = as_set(o);
 
     return snprintf(buf, size, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", o->key, o->id,
-                    o->mode, s->count, o->uid, o->gid, o->cuid, o->cgid, (long)ipc_seconds(s->otime),
-                    (long)ipc_seconds(o->ctime));
+                    o->mode, s->count, o->uid, o->gid, o->cuid, o->cgid, (long)time_seconds(s->otime),
+                    (long)time_seconds(o->ctime));
 }
 
 char *sem_list_text(void)

@@ -48,9 +48,9 @@ static void fill(struct segment *s, struct shmid64_ds *out)
     memset(out, 0, sizeof(*out));
     ipc_fill_perm(&s->o, &out->shm_perm);
     out->shm_segsz = s->size;
-    out->shm_atime = ipc_seconds(s->atime);
-    out->shm_dtime = ipc_seconds(s->dtime);
-    out->shm_ctime = ipc_seconds(s->o.ctime);
+    out->shm_atime = time_seconds(s->atime);
+    out->shm_dtime = time_seconds(s->dtime);
+    out->shm_ctime = time_seconds(s->o.ctime);
     out->shm_cpid = s->cpid;
     out->shm_lpid = s->lpid;
     out->shm_nattch = segment_mappings(s);
@@ -161,8 +161,8 @@ static int shm_line(struct ipc_object *o, char *buf, size_t size)
                     "%10d %10d  %4o %21lu %5d %5d  %5lu %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n",
                     o->key, o->id, o->mode, (unsigned long)s->size, s->cpid, s->lpid,
                     (unsigned long)segment_mappings(s), o->uid, o->gid, o->cuid, o->cgid,
-                    (long)ipc_seconds(s->atime), (long)ipc_seconds(s->dtime),
-                    (long)ipc_seconds(o->ctime), (unsigned long)s->inode->blocks * 512, 0UL);
+                    (long)time_seconds(s->atime), (long)time_seconds(s->dtime),
+                    (long)time_seconds(o->ctime), (unsigned long)s->inode->blocks * 512, 0UL);
 }
 
 char *shm_list_text(void)

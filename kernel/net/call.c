@@ -3,7 +3,6 @@
  * bind(2), listen(2), accept(2), connect(2), shutdown(2), getsockname(2), getpeername(2): addresses and
  * descriptors; the family does the rest.
  */
-#include <kernel/alloc.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 

@@ -200,7 +200,6 @@ static long receive_message(struct socket_fd *s, struct user_msghdr __user *umsg
     int err = 0;
 
     msg.m.flags = call_flags(s, flags);
-    msg.m.has_control = true;
     if (!ret) {
         ret = s->socket->ops->receive(s->socket, &msg.m, &msg.it);
         if (ret >= 0)

@@ -83,18 +83,6 @@ void scm_drop(struct scm *scm)
     scm->files = NULL;
 }
 
-struct scm_files *scm_files_copy(const struct scm_files *fp)
-{
-    struct scm_files *copy = kmalloc(sizeof(*copy));
-
-    if (!copy)
-        return NULL;
-    copy->count = fp->count;
-    for (unsigned i = 0; i < fp->count; i++)
-        copy->files[i] = file_get(fp->files[i]);
-    return copy;
-}
-
 /* ---- In --------------------------------------------------------------------------------------- */
 
 static int parse_rights(struct scm *scm, const void *data, size_t size)

@@ -113,7 +113,7 @@ static void take_plain(struct pty *p, u8 c) REQUIRES(&p->lock)
 {
     if (term_l(p, ECHO)) {
         if (c == '\n')
-            echo_raw(p, c);
+            ldisc_echo(p, c);
         else
             echo_typed(p, c);
     }
@@ -172,7 +172,7 @@ static bool take_job(struct pty *p, u8 c) REQUIRES(&p->lock)
 static void take_newline(struct pty *p) REQUIRES(&p->lock)
 {
     if (term_l(p, ECHO) || term_l(p, ECHONL))
-        echo_raw(p, '\n');
+        ldisc_echo(p, '\n');
     line_end(p, '\n');
 }
 
@@ -195,8 +195,8 @@ static void take_lnext(struct pty *p) REQUIRES(&p->lock)
         return;
     echo_finish_erasing(p);
     if (term_l(p, ECHOCTL)) {
-        echo_raw(p, '^');
-        echo_raw(p, '\b');
+        ldisc_echo(p, '^');
+        ldisc_echo(p, '\b');
     }
 }
 

@@ -21,11 +21,6 @@ static bool is_continuation(const struct pty *p, u8 c)
     return term_i(p, IUTF8) && (c & 0xc0) == 0x80;
 }
 
-void echo_raw(struct pty *p, u8 c)
-{
-    ldisc_echo(p, c);
-}
-
 void echo_char(struct pty *p, u8 c)
 {
     if (term_l(p, ECHOCTL) && is_control(c) && c != '\t') {

@@ -111,7 +111,6 @@ void ldisc_flush_input(struct pty *p) REQUIRES(&p->lock);
 /* ---- ldisc_echo.c: editing the line on the screen ----------------------------------------------------- */
 
 void echo_char(struct pty *p, u8 c) REQUIRES(&p->lock);   /* visibly, by ECHOCTL */
-void echo_raw(struct pty *p, u8 c) REQUIRES(&p->lock);
 void echo_finish_erasing(struct pty *p) REQUIRES(&p->lock);
 /* VERASE, VWERASE, VKILL, by the character's index in c_cc. */
 void ldisc_erase(struct pty *p, unsigned which) REQUIRES(&p->lock);

@@ -117,8 +117,6 @@ struct scm {
 /* Frees what it owns. Files are put without recursion, however deep sockets carry each other. */
 void scm_drop(struct scm *scm);
 void scm_files_drop(struct scm_files *fp);
-/* Another list of the same files. NULL: no memory. */
-struct scm_files *scm_files_copy(const struct scm_files *fp);
 /*
  * Control messages of sendmsg(2), copied in. 0 with *scm filled, -EINVAL, -EBADF, -EPERM, -ESRCH, -ENOMEM;
  * nothing is owned after an error.
@@ -137,7 +135,6 @@ struct sock_msg {
     unsigned out_flags;  /* receive: MSG_TRUNC, MSG_EOR... */
     struct sock_addr *name; /* send: where to (size 0: none); receive: gets the sender's, or NULL */
     struct scm scm;      /* send: owned by the caller unless taken; receive: gets what came along */
-    bool has_control;    /* receive: asked with a msghdr */
 };
 
 /* ---- Sockets ----------------------------------------------------------------------------------- */

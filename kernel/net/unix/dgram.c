@@ -57,12 +57,11 @@ static bool has_queue_room(struct unix_sock *to, const struct unix_sock *from)
     return room;
 }
 
-bool unix_dgram_peer_has_room(struct unix_sock *u, struct poll_table *pt)
+bool unix_dgram_peer_has_room(struct unix_sock *u)
 {
     struct unix_sock *peer = unix_peer_get(u);
     bool room = true;
 
-    (void)pt;
     if (!peer)
         return true;
     if (!has_queue_room(peer, u)) {

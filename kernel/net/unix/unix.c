@@ -183,7 +183,7 @@ static unsigned poll(struct socket *s, struct poll_table *pt)
     spin_unlock(&s->lock);
     room = !listening && unix_has_room(u);
     if (room && unix_is_dgram(u) && (!pt || (pt->events & POLL_WRITE)))
-        room = unix_dgram_peer_has_room(u, pt);
+        room = unix_dgram_peer_has_room(u);
     return ready | (room ? POLL_WRITE : 0);
 }
 

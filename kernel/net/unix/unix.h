@@ -169,7 +169,7 @@ ssize_t unix_dgram_receive(struct socket *s, struct sock_msg *m, struct iov_iter
 ssize_t unix_seqpacket_send(struct socket *s, struct sock_msg *m, struct iov_iter *from);
 ssize_t unix_seqpacket_receive(struct socket *s, struct sock_msg *m, struct iov_iter *to);
 /* Poll's part about a connected datagram socket's peer: whether its queue has room. */
-bool unix_dgram_peer_has_room(struct unix_sock *u, struct poll_table *pt);
+bool unix_dgram_peer_has_room(struct unix_sock *u);
 void unix_relay_start(struct unix_sock *u, struct unix_sock *peer);
 void unix_relay_stop(struct unix_sock *u);
 
