@@ -163,57 +163,79 @@ struct transit {
     bool discard; /* from's content goes: it ends, or is lost */
 };
 
+/* It is killed when it next wants to run (mm_take_turns()). */
+static void lose(struct mm *mm, uintptr_t va, int err)
+{
+    if (!mm->lost)
+        pr_err("the page at %#lx of a forked process cannot be kept (error %d): process killed", va, -err);
+    WRITE_ONCE(mm->lost, true);
+}
+
 /* No memory for from's content: it is given up, so that `to` gets its own. */
-static void give_up(struct transit *t)
+static void give_up(struct transit *t, uintptr_t va)
 {
     t->discard = true;
-    WRITE_ONCE(t->from->lost, true);
+    lose(t->from, va, -ENOMEM);
 }
 
 /* The host does not let a page be changed: both have the wrong one. */
-static void give_up_both(struct transit *t)
+static void give_up_both(struct transit *t, uintptr_t va, int err)
 {
-    give_up(t);
-    WRITE_ONCE(t->to->lost, true);
+    if (!t->discard)
+        lose(t->from, va, err);
+    t->discard = true;
+    lose(t->to, va, err);
 }
 
-/* to's content comes in place, from's goes to a frame of its own. */
-static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *theirs,
-                 unsigned prot) NO_LOCK_ANALYSIS
+/* from's content is kept in `frame`, which consumes the reference. */
+static void keep_frame(struct transit *t, uintptr_t va, struct frame *frame, unsigned prot) NO_LOCK_ANALYSIS
 {
-    if (!t->discard && theirs->refs == 1 && old == RW) {
+    if (!save(t->from, va, frame, prot))
+        return;
+    frame_put(frame);
+    give_up(t, va);
+}
+
+/* to's content comes in place; `keep`: from's goes to a frame of its own. */
+static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *theirs, unsigned prot,
+                 bool keep) NO_LOCK_ANALYSIS
+{
+    if (keep && theirs->refs == 1 && old == RW) {
         page_swap((void *)va, theirs->page);
         theirs->refs++;
-        if (save(t->from, va, theirs, old)) {
-            frame_put(theirs);
-            give_up(t);
-        }
+        keep_frame(t, va, theirs, old);
         return protect(va, old, prot);
     }
-    if (!t->discard && save_copy(t->from, va, old, false))
-        give_up(t);
+    if (keep && save_copy(t->from, va, old, false))
+        give_up(t, va);
     return replace(va, old, theirs->page, prot);
 }
 
-/* Both have a page: `value` is to's. Equal content is shared. */
-static int pass_saved(struct transit *t, uintptr_t va, unsigned old, u64 value) NO_LOCK_ANALYSIS
+/*
+ * Both have a page: `value` is to's. Equal content is shared. What from's file can give again (`clean`) is not kept:
+ * no clean mapping ever has saved pages.
+ */
+static int pass_saved(struct transit *t, uintptr_t va, unsigned old, u64 value, bool clean) NO_LOCK_ANALYSIS
 {
     struct frame *theirs = saved_frame(value);
     unsigned readable = old | TARGET_READ, prot = saved_prot(value);
+    bool keep = !t->discard && !clean;
     int err = protect(va, old, readable);
 
     if (err)
         return err;
     (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
+    if (clean)
+        mm_rss_add(t->from, -1);
     if (page_equal((void *)va, theirs->page)) {
         theirs->refs++;
-        if (!t->discard && save(t->from, va, theirs, old))
-            give_up(t);
-        if (t->discard)
+        if (keep)
+            keep_frame(t, va, theirs, old);
+        else
             frame_put(theirs);
         err = protect(va, readable, prot);
     } else {
-        err = trade(t, va, readable, theirs, prot);
+        err = trade(t, va, readable, theirs, prot, keep);
     }
     frame_put(theirs);
     return err;
@@ -228,7 +250,7 @@ static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANA
     if (err)
         return err;
     if (!t->discard && save_copy(t->from, va, old, false))
-        give_up(t);
+        give_up(t, va);
     old |= TARGET_READ;
     if (old == RW && v && vma_anonymous(v) && vma_prot(v->flags) == RW) {
         memset((void *)va, 0, PAGE_SIZE);
@@ -261,32 +283,41 @@ static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va,
     return min(end, o->end);
 }
 
+/* A clean page that `to` has nothing for: its file gives it again. */
+static int drop_clean(struct transit *t, uintptr_t va) NO_LOCK_ANALYSIS
+{
+    int err = pages_release(va, va + PAGE_SIZE);
+
+    if (!err)
+        mm_rss_add(t->from, -1);
+    return err;
+}
+
+static int put_page(struct transit *t, uintptr_t va, unsigned prot, bool clean) NO_LOCK_ANALYSIS
+{
+    u64 value = radix_get(&t->to->saved, va >> PAGE_SHIFT);
+
+    if (value)
+        return pass_saved(t, va, prot, value, clean);
+    return clean ? drop_clean(t, va) : pass_empty(t, va, prot);
+}
+
 /* A run of present pages of one state. */
 static void put_run(struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state) NO_LOCK_ANALYSIS
 {
-    unsigned prot = state & PS_PERM;
+    bool clean = is_clean(v);
 
     while (va < end) {
+        uintptr_t same = clean ? same_file_run(t->to, v, va, end) : va;
         int err;
-        uintptr_t same = is_clean(v) ? same_file_run(t->to, v, va, end) : va;
-        u64 value;
 
         if (same > va) {
             va = same;
             continue;
         }
-        value = radix_get(&t->to->saved, va >> PAGE_SHIFT);
-        if (is_clean(v) && !value) {
-            err = pages_release(va, va + PAGE_SIZE);
-            if (!err)
-                mm_rss_add(t->from, -1);
-        } else if (value) {
-            err = pass_saved(t, va, prot, value);
-        } else {
-            err = pass_empty(t, va, prot);
-        }
+        err = put_page(t, va, state & PS_PERM, clean);
         if (err)
-            give_up_both(t);
+            give_up_both(t, va, err);
         va += PAGE_SIZE;
     }
 }
@@ -297,8 +328,10 @@ static void put_range(struct transit *t, struct vma *v, uintptr_t start, uintptr
     u8 state;
 
     if (vma_shared_file(v)) { /* a relative may have other memory there */
-        if (shared_unbind_all(t->from, v, start, end))
-            give_up_both(t);
+        int err = shared_unbind_all(t->from, v, start, end);
+
+        if (err)
+            give_up_both(t, start, err);
         return;
     }
     idle_claim(t->from, start, end);
@@ -344,19 +377,21 @@ static int bring_page(uintptr_t va, const void *content, unsigned prot)
 }
 
 /* What is still saved has no counterpart in place. */
-static int bring(struct mm *to)
+static void bring(struct mm *to)
 {
     u64 index = 0, value;
-    int err = 0;
 
-    while (!err && (value = radix_next(&to->saved, &index))) {
-        err = bring_page(index << PAGE_SHIFT, saved_frame(value)->page, saved_prot(value));
-        if (err)
+    while ((value = radix_next(&to->saved, &index))) {
+        uintptr_t va = index << PAGE_SHIFT;
+        int err = bring_page(va, saved_frame(value)->page, saved_prot(value));
+
+        if (err) {
+            lose(to, va, err);
             break;
+        }
         (void)radix_delete(&to->saved, index);
         frame_put(saved_frame(value));
     }
-    return err;
 }
 
 static void lock_both(struct mm *a, struct mm *b) NO_LOCK_ANALYSIS
@@ -385,8 +420,7 @@ void exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
     lock_both(from, to);
     if (from)
         put_away(&t);
-    if (bring(to))
-        WRITE_ONCE(to->lost, true);
+    bring(to);
     unlock_both(from, to);
 }
 
@@ -448,9 +482,12 @@ void exchange_undo(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
         uintptr_t va = index << PAGE_SHIFT;
 
         (void)radix_delete(&mm->saved, index);
-        if (!(ps_get(va) & PS_PRESENT) &&
-            pages_commit_copy(va, saved_frame(value)->page, saved_prot(value) | TARGET_READ))
-            WRITE_ONCE(mm->lost, true);
+        int err = ps_get(va) & PS_PRESENT
+                      ? 0
+                      : pages_commit_copy(va, saved_frame(value)->page, saved_prot(value) | TARGET_READ);
+
+        if (err)
+            lose(mm, va, err);
         frame_put(saved_frame(value));
     }
     mutex_unlock(&f->lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* guest: memory=512m */
-/* guest: runs=unmapped,replaced,shared_over,parts,file_parts,futexes,joins,statuses,vfork_thread,pending */
+/* guest: runs=unmapped,replaced,shared_over,parts,file_parts,unlike,futexes,joins,statuses,vfork_thread,pending */
 /*
  * Processes that have the same addresses after fork(2) and do different things there: what one unmaps, maps over or
  * waits for is not the other's.
@@ -233,6 +233,52 @@ static void test_file_parts(void)
 
 /* ---- Futexes ---------------------------------------------------------------------------------------- */
 
+/* Each time `in` says so: checks the pages, then passes the turn to `out`. */
+static void check_in_turn(const volatile unsigned char *p, int in, int out, int rounds)
+{
+    int good = 1;
+
+    for (int i = 0; i < rounds; i++) {
+        hear(in);
+        good &= all_bytes(p, PAGES * PAGE, 0);
+        tell(out);
+    }
+    hear(in);
+    _exit(good ? 7 : 1);
+}
+
+/* One has a file's pages where it could have written them, two others never could. */
+static void test_unlike(void)
+{
+    int fd = temp_file(PAGES * PAGE);
+    unsigned char *p = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    struct pair a, b;
+    pid_t first, second;
+
+    CHECK(p != MAP_FAILED);
+    pair_open(&a);
+    pair_open(&b);
+    first = fork();
+    if (first == 0)
+        check_in_turn(p, a.to_child[0], a.to_parent[1], 3);
+    second = fork();
+    if (second == 0)
+        check_in_turn(p, b.to_child[0], a.to_child[1], 1);
+    CHECK(mprotect(p, PAGES * PAGE, PROT_READ | PROT_WRITE) == 0 && mprotect(p, PAGES * PAGE, PROT_READ) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(all_bytes(p, PAGES * PAGE, 0));
+        tell(i < 2 ? a.to_child[1] : b.to_child[1]);
+        hear(a.to_parent[0]);
+    }
+    tell(a.to_child[1]);
+    expect_exit(first, 7);
+    tell(b.to_child[1]);
+    expect_exit(second, 7);
+    pair_close(&a);
+    pair_close(&b);
+    CHECK(munmap(p, PAGES * PAGE) == 0 && close(fd) == 0);
+}
+
 static uint32_t g_word;
 
 static long futex_wait(uint32_t *word, int ms)
@@ -427,7 +473,8 @@ int main(int argc, char **argv)
         void (*run)(void);
     } tests[] = {{"unmapped", test_unmapped},       {"replaced", test_replaced},
                  {"shared_over", test_shared_over}, {"parts", test_parts},
-                 {"file_parts", test_file_parts},   {"futexes", test_futexes},
+                 {"file_parts", test_file_parts},   {"unlike", test_unlike},
+                 {"futexes", test_futexes},
                  {"joins", test_joins},             {"statuses", test_statuses},
                  {"vfork_thread", test_vfork_thread}, {"pending", test_pending}};
 

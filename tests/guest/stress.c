@@ -43,6 +43,12 @@ static void bad(const char *what)
         printf("%s (errno %d)\n", what, errno);
 }
 
+static void bad_status(const char *what, int status)
+{
+    if (atomic_fetch_add(&g_bad, 1) < 5)
+        printf("%s: status %#x\n", what, status);
+}
+
 static void on_signal(int sig)
 {
     (void)sig;
@@ -129,7 +135,7 @@ static void do_fork(uint32_t *heap, uint32_t mark, uint32_t what)
     }
     status = wait_exact(pid);
     if (what % 7 ? status != (int)(what % 100) << 8 : status != SIGKILL)
-        bad("a child ended otherwise");
+        bad_status("a child ended otherwise", status);
     if (!holds(heap, mark))
         bad("the child's writes came through");
     atomic_fetch_add(&g_forks, 1);
@@ -140,11 +146,12 @@ static void do_spawn(void)
     char *argv[] = {(char *)g_self, "child", NULL};
     pid_t pid;
     int err = posix_spawn(&pid, g_self, NULL, NULL, argv, environ);
+    int status = err ? 0 : wait_exact(pid);
 
     if (err)
         bad("posix_spawn");
-    else if (wait_exact(pid) != 42 << 8)
-        bad("what was spawned ended otherwise");
+    else if (status != 42 << 8)
+        bad_status("what was spawned ended otherwise", status);
     atomic_fetch_add(&g_spawns, 1);
 }
 
