@@ -21,6 +21,7 @@
 #include <kernel/traps.h>
 #include <kernel/uts.h>
 #include <kernel/vdso_data.h>
+#include <linux/resource.h>
 
 const struct manifest *g_manifest;
 
@@ -185,6 +186,8 @@ static _Noreturn void run_program(void)
 
     memset(regs, 0, sizeof(*regs));
     current->regs = regs;
+    if (g_manifest->main_stack_size)
+        current->group->rlimits[RLIMIT_STACK].cur = g_manifest->main_stack_size;
     err = exec_file(-100 /* AT_FDCWD */, program, LOOKUP_FOLLOW, argv, env, regs);
     if (err)
         boot_fail("cannot run", program, err, program_status(err));
@@ -212,6 +215,7 @@ _Noreturn void kernel_main(void)
     current->target = target_thread_self();
     signal_inherit_ignored(current, target_ignored_signals());
     net_init();
+    membarrier_init();
     err = vfs_init();
     if (err)
         boot_fail("cannot use the root file system", NULL, err, STATUS_ERROR);

@@ -607,6 +607,19 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page)
         site_table_put(t);
 }
 
+bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va)
+{
+    const struct module *of_a, *of_b;
+    bool alike;
+
+    spin_lock(&g_rewrite_lock);
+    of_a = module_by_text(a, va);
+    of_b = module_by_text(b, va);
+    alike = (of_a && of_a->block ? of_a->trampolines : 0) == (of_b && of_b->block ? of_b->trampolines : 0);
+    spin_unlock(&g_rewrite_lock);
+    return alike;
+}
+
 /* ---- Addresses
  * -------------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
  * stands in docs/adr/0008-fork.md.
  */
 #include "family.h"
+#include <kernel/loader.h>
 #include <kernel/printk.h>
 
 #define RW (TARGET_READ | TARGET_WRITE)
@@ -270,15 +271,17 @@ static bool is_clean(const struct vma *v)
     return !vma_anonymous(v) && !(v->flags & (VM_WRITE | VM_WRITTEN | VM_SHARED));
 }
 
-/* How far from `va` on `to` maps the same part of the same file, as unwritten as `v`. */
-static uintptr_t same_file_run(struct mm *to, const struct vma *v, uintptr_t va, uintptr_t end) NO_LOCK_ANALYSIS
+/* How far from `va` on `to` maps the same part of the same file, as unwritten as `v` of `t->from`. */
+static uintptr_t same_file_run(struct transit *t, const struct vma *v, uintptr_t va, uintptr_t end) NO_LOCK_ANALYSIS
 {
-    struct vma *o = mm_find_next(to, va);
+    struct vma *o = mm_find_next(t->to, va);
 
     if (!o || o->start > va)
         return va;
     if (!is_clean(o) || o->file->inode != v->file->inode || vma_pgoff(o, va) != vma_pgoff(v, va) ||
         vma_prot(o->flags) != vma_prot(v->flags))
+        return va;
+    if ((v->flags & VM_EXEC) && !rewrite_alike(t->from, t->to, va))
         return va;
     return min(end, o->end);
 }
@@ -308,7 +311,7 @@ static void put_run(struct transit *t, struct vma *v, uintptr_t va, uintptr_t en
     bool clean = is_clean(v);
 
     while (va < end) {
-        uintptr_t same = clean ? same_file_run(t->to, v, va, end) : va;
+        uintptr_t same = clean ? same_file_run(t, v, va, end) : va;
         int err;
 
         if (same > va) {

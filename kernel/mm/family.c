@@ -233,8 +233,8 @@ static void enter_slowly(struct mm *mm)
         mutex_lock(&f->lock);
     }
     list_del(&w.link);
+    __atomic_store_n(&t->in_mm, mm, __ATOMIC_RELAXED);
     __atomic_fetch_add(&mm->inside, 1, __ATOMIC_SEQ_CST);
-    t->in_mm = mm;
     mutex_unlock(&f->lock);
     waiter_remove(&waiter);
     __atomic_fetch_sub(&f->waiting, 1, __ATOMIC_SEQ_CST);
@@ -246,12 +246,10 @@ static void enter(struct mm *mm)
 {
     struct task *t = current;
 
+    __atomic_store_n(&t->in_mm, mm, __ATOMIC_RELAXED); /* before the barrier: proc/membarrier.c */
     __atomic_fetch_add(&mm->inside, 1, __ATOMIC_SEQ_CST);
-    if (likely(!__atomic_load_n(&mm->gate, __ATOMIC_SEQ_CST))) {
-        t->in_mm = mm;
+    if (likely(!__atomic_load_n(&mm->gate, __ATOMIC_SEQ_CST)))
         return;
-    }
-    t->in_mm = mm;
     leave(t);
     enter_slowly(mm);
 }

@@ -65,6 +65,7 @@ static void copy_fields(struct mm *child, const struct mm *mm) NO_LOCK_ANALYSIS
     child->vdso_base = mm->vdso_base;
     child->vdso_restorer = mm->vdso_restorer;
     child->rss = child->rss_peak = mm->rss;
+    child->membarrier = READ_ONCE(mm->membarrier);
 }
 
 /*

@@ -9,7 +9,6 @@
 #include <kernel/alloc.h>
 #include <kernel/arch.h>
 #include <kernel/files.h>
-#include <kernel/loader.h>
 #include <kernel/mm.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
@@ -155,6 +154,8 @@ static int task_fill(struct task *t, const struct clone_request *rq)
         err = share_sighand(t, rq->flags);
     if (!err)
         err = copy_registers(t, rq);
+    if (!err)
+        err = cpu_limit_prepare(t->group);
     return err;
 }
 
@@ -252,6 +253,7 @@ static void publish(struct task *t, const struct clone_request *rq)
         return;
     ref_get(&t->group->ref); /* the table's */
     group_add_child(t->group, rq->flags & CLONE_PARENT);
+    (void)cpu_limit_update(t->group); /* prepared by task_fill() */
 }
 
 /* vfork(2): sleeps until the child has other memory. A deadly signal ends the wait, not the child. */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Small calls of a thread: its number's address, processor, barriers, randomness. */
+/* Small calls of a thread: its number's address, processor, randomness. */
 #include <kernel/arch.h>
 #include <kernel/random.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/target.h>
 #include <kernel/uaccess.h>
-#include <linux/membarrier.h>
 #include <linux/random.h>
 #include "internal.h"
 #include <syscalls.gen.h>
@@ -26,27 +25,6 @@ long sys_getcpu(unsigned __user *cpu, unsigned __user *node, void __user *unused
     if (cpu && put_user(c, cpu))
         return -EFAULT;
     return node && put_user(0u, node) ? -EFAULT : 0;
-}
-
-#define MEMBARRIER_SERVED                                                                          \
-    (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |                                     \
-     MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |                 \
-     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
-
-/*
- * A barrier on every running thread of the program: with one thread, its own. Registration needs no
- * memory of it, as it only makes later barriers cheap on Linux.
- */
-long sys_membarrier(int cmd, unsigned flags, int cpu)
-{
-    if (flags)
-        return -EINVAL;
-    if (cmd == MEMBARRIER_CMD_QUERY)
-        return MEMBARRIER_SERVED;
-    if (cmd < 0 || !(cmd & MEMBARRIER_SERVED) || (cmd & (cmd - 1)))
-        return -EINVAL;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return 0;
 }
 
 /* Randomness never runs out and never blocks, so GRND_NONBLOCK and GRND_RANDOM change nothing. */

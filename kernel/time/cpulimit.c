@@ -66,15 +66,28 @@ void cpu_limit_expired(struct ktimer *kt)
         ktimer_set(kt, earliest(g, seconds_ns(next), used));
 }
 
-int cpu_limit_update(struct group *g)
+/* The limit that is reached first, in seconds. */
+static u64 first_limit(struct group *g)
 {
     struct rlimit64_k *l = &g->rlimits[RLIMIT_CPU];
-    struct group_timers *gt;
-    u64 next;
+    u64 first;
 
     spin_lock(&g->lock);
-    next = min(l->cur, l->max);
+    first = min(l->cur, l->max);
     spin_unlock(&g->lock);
+    return first;
+}
+
+int cpu_limit_prepare(struct group *g)
+{
+    return first_limit(g) == RLIM_INFINITY_ || group_timers_get(g) ? 0 : -ENOMEM;
+}
+
+int cpu_limit_update(struct group *g)
+{
+    u64 next = first_limit(g);
+    struct group_timers *gt;
+
     if (next == RLIM_INFINITY_)
         return 0; /* an armed timer finds nothing to do */
     gt = group_timers_get(g);

@@ -230,7 +230,7 @@ MYSTIKOS = """{
     "MainStackSize": "1536k", "ThreadStackSize": "1m", "MaxAffinityCPUs": 1,
     "NoBrk": false, "ExecStack": false,
     "ApplicationPath": "/bin/busybox",
-    "ApplicationParameters": ["sh", "-c", "echo $A $H $0 $1; pwd; hostname", "zero"],
+    "ApplicationParameters": ["sh", "-c", "echo $A $H $0 $1; pwd; hostname; ulimit -s", "zero"],
     "HostApplicationParameters": true,
     "EnvironmentVariables": ["A=1 // no comment", "PATH=/bin"],
     "HostEnvironmentVariables": ["H", "UNSET"],
@@ -251,9 +251,9 @@ def config_good(s):
     path = config_file(s, MYSTIKOS, "mystikos.json")
     env = dict(s.ctx.env, H="host")
     out = s.run("--config", path, s.root, "/bin/busybox", "one", env=env).text()
-    expect(out == "1 // no comment host zero one\n/etc\ninside\n", f"{out!r}")
+    expect(out == "1 // no comment host zero one\n/etc\ninside\n1536\n", f"{out!r}")
     out = s.run("--config", path, "--cwd", "/bin", "--env", "A=9", s.root, env=env).text()
-    expect(out == "9 host zero\n/bin\ninside\n", f"{out!r}")
+    expect(out == "9 host zero\n/bin\ninside\n1536\n", f"{out!r}")
     report = json.loads(s.cli("measure", "--json", "-c", path, s.root).text())
     expect(report["product_id"] == 1 and report["security_version"] == 1 and report["debug"] and
            report["manifest"]["memory_size"] == 40 << 20 and

@@ -4,11 +4,10 @@
  * guest: link=static,musl
  * RLIMIT_CPU: SIGXCPU at the soft limit, counted in CPU time only, then SIGKILL (status 137).
  */
-#include "guest.h"
+#include "children.h"
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t g_signals;
 
@@ -18,11 +17,26 @@ static void on_signal(int sig)
     g_signals++;
 }
 
+/* A child has the limit too, and its own time. */
+static void test_child(void)
+{
+    struct rlimit l = {.rlim_cur = 1, .rlim_max = RLIM_INFINITY};
+    pid_t pid;
+
+    CHECK(setrlimit(RLIMIT_CPU, &l) == 0);
+    pid = start();
+    if (pid == 0)
+        for (alarm(60);;)
+            ;
+    CHECK(child_status(pid) == 1000 + SIGXCPU);
+}
+
 int main(void)
 {
     struct rlimit l = {.rlim_cur = 1, .rlim_max = 2};
     struct timespec used;
 
+    test_child();
     signal(SIGXCPU, on_signal);
     CHECK(setrlimit(RLIMIT_CPU, &l) == 0);
     sleep(1); /* is not used */

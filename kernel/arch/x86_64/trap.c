@@ -211,9 +211,11 @@ void trap_kernel(struct regs *r)
 
 void trap_exit_work(struct regs *r)
 {
-    u32 work = __atomic_exchange_n(&current->work, 0, __ATOMIC_ACQUIRE);
+    u32 work = __atomic_exchange_n(&current->work, 0, __ATOMIC_SEQ_CST);
 
     current->regs = r;
+    if (work & WORK_BARRIER)
+        membarrier_pass();
     if (work & WORK_INTERRUPT) {
         target_take_signals();
         ktimer_run();

@@ -42,6 +42,11 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page);
 void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
 /* fork(2): what is known of mm's mappings holds for the child's. mm->lock held. 0 or -ENOMEM. */
 int rewrite_fork(struct mm *mm, struct mm *child);
+/*
+ * Whether text that both map at `va`, from the same place of the same file, is filled alike for both: its sites
+ * jump to the same places, or nowhere.
+ */
+bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va);
 
 /*
  * When regs->rip lies in a trampoline: sets it (and what the trampoline changed) back to the original

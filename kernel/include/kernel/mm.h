@@ -76,6 +76,7 @@ struct mm {
     u32 gate, inside;                    /* atomic */
     mutex_t fork_lock;                   /* one copy of the address space at a time */
     struct task *stopper;                /* guarded by family->lock */
+    unsigned membarrier;                 /* MEMBARRIER_CMD_REGISTER_* that it did; atomic */
     bool lost;                           /* pages could not be kept: the program must end; atomic */
     struct radix saved;                  /* pages that are not in place, by number; guarded by family->lock */
     uintptr_t last_chunk;                /* chunk.c: the last one that was claimed */

@@ -160,7 +160,8 @@ struct task {
     struct restart_block restart;             /* own thread only */
     struct trace *trace;                      /* --strace: the call in progress; own thread only */
 
-    struct mm *in_mm;                         /* whose memory it may touch, NULL: none; mm/family.h; own thread */
+    struct mm *in_mm;                         /* whose memory it may touch, NULL: none; mm/family.h; own thread writes */
+    u64 barrier;                              /* the last membarrier(2) it passed; atomic */
     unsigned mm_pins;                         /* mm_lock() is held: it may not leave; own thread only */
 
     /* Blocking. */
@@ -193,6 +194,7 @@ struct task {
 #define WORK_KILL      2u /* the group exits */
 #define WORK_INTERRUPT 4u /* an interrupt struck: look at timers and the host's signals */
 #define WORK_TURN      8u /* not inside its memory, or others want a turn: mm_take_turns() */
+#define WORK_BARRIER   16u /* membarrier(2) asks for a barrier: membarrier_pass() */
 
 /* The thread that runs this code. Never NULL after boot. */
 #ifdef ADYTON_HOSTED
@@ -252,6 +254,9 @@ unsigned group_count(void);
 unsigned task_count(void);
 /* Sets work bits of all tasks that are inside `mm`, and interrupts them. */
 void tasks_interrupt(struct mm *mm, u32 work);
+/* membarrier(2): at boot, and for WORK_BARRIER (which was taken by an atomic exchange, a full barrier). */
+void membarrier_init(void);
+void membarrier_pass(void);
 /* The number given out last, and how many processes and threads there ever were. */
 pid_t pid_last(void);
 u64 task_total(void);

@@ -93,8 +93,12 @@ void time_init(void);
 void group_timers_exit(struct group *g);
 void group_timers_exec(struct group *g);
 
-/* RLIMIT_CPU of the process changed, or it got its limits by fork(2): sees to its signals. 0 or -ENOMEM. */
+/*
+ * RLIMIT_CPU of the process changed, or it starts with limits that it got by fork(2): sees to its signals. 0 or
+ * -ENOMEM; never that after cpu_limit_prepare() gave 0 for the same limits.
+ */
 int cpu_limit_update(struct group *g);
+int cpu_limit_prepare(struct group *g);
 
 /* The data page behind the vDSO's clock_gettime; in the kernel's image; it is readable at its address. */
 struct vdso_data;

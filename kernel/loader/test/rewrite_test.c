@@ -332,6 +332,23 @@ static void no_file_no_sites(void **state)
     assert_int_equal(*(u8 *)(v->start + MADE_CODE_VA), 0xb8);
 }
 
+static void alike_in_a_fork(void **state)
+{
+    static struct mm child;
+    struct vma *v = map_text();
+
+    fill_all(0);
+    assert_true(rewrite_alike(&g_mm, &g_mm, v->start));
+    assert_false(rewrite_alike(&g_mm, &child, v->start)); /* it knows no trampolines there */
+    mutex_lock(&g_mm.lock);
+    assert_int_equal(rewrite_fork(&g_mm, &child), 0);
+    mutex_unlock(&g_mm.lock);
+    assert_true(rewrite_alike(&g_mm, &child, v->start));
+    rewrite_unmap(&child, v->start, v->end - v->start);
+    assert_false(rewrite_alike(&child, &g_mm, v->start));
+    rewrite_unmap(&child, trampoline_vma()->start, trampoline_vma()->end - trampoline_vma()->start);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(forgets_what_is_unmapped, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced_mapping, setup, teardown),
         cmocka_unit_test_setup_teardown(blocks_are_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(alike_in_a_fork, setup, teardown),
         cmocka_unit_test_setup_teardown(vdso_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(no_file_no_sites, setup, teardown),
     };
