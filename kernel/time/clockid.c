@@ -5,7 +5,8 @@
  * as fine as the others; the ALARM clocks are -EINVAL, as on a Linux without a clock that wakes it.
  * Negative numbers name CPU clocks of a process or thread
  * (clock_getcpuclockid(3)): ~id << 3, bit 2 for a thread, the low bits for the kind of CPU time, of
- * which all three are the same here.
+ * which all three are the same here. Another process' clock, or another thread's of the same process, can be
+ * read; timers and sleeps on one are -EINVAL.
  */
 #include <kernel/task.h>
 #include "internal.h"
@@ -14,10 +15,15 @@
 #define CPUCLOCK_KIND_MAX   2 /* PROF, VIRT, SCHED; 3 is a clock that is a file descriptor */
 #define CPUCLOCK_PER_THREAD 4
 
-static int cpu_clock(clockid_t id, enum clock_kind *kind)
+static pid_t cpu_clock_pid(clockid_t id)
 {
     /* cppcheck-suppress shiftNegativeLHS; uAPI: gcc and clang shift the sign in */
-    pid_t pid = ~(id >> 3);
+    return ~(id >> 3);
+}
+
+static int cpu_clock(clockid_t id, enum clock_kind *kind)
+{
+    pid_t pid = cpu_clock_pid(id);
     bool thread = id & CPUCLOCK_PER_THREAD;
 
     if ((id & CPUCLOCK_KIND_MASK) > CPUCLOCK_KIND_MAX)
@@ -67,6 +73,42 @@ u64 clock_now(enum clock_kind kind)
         return cputime_task(current);
     }
     return 0;
+}
+
+static int read_thread(pid_t tid, u64 *now)
+{
+    struct task *t = task_find(tid);
+    bool mine = t && t->group == current->group;
+
+    if (mine)
+        *now = cputime_task(t);
+    if (t)
+        task_put(t);
+    return mine ? 0 : -EINVAL;
+}
+
+static int read_process(pid_t tgid, u64 *now)
+{
+    struct group *g = group_find(tgid);
+
+    if (!g)
+        return -EINVAL;
+    *now = cputime_group(g);
+    group_put(g);
+    return 0;
+}
+
+int clock_tell(clockid_t id, u64 *now)
+{
+    enum clock_kind kind;
+
+    if (!clock_kind_of(id, &kind)) {
+        *now = clock_now(kind);
+        return 0;
+    }
+    if (id >= 0 || (id & CPUCLOCK_KIND_MASK) > CPUCLOCK_KIND_MAX)
+        return -EINVAL;
+    return id & CPUCLOCK_PER_THREAD ? read_thread(cpu_clock_pid(id), now) : read_process(cpu_clock_pid(id), now);
 }
 
 u64 clock_to_mono(enum clock_kind kind, u64 value)

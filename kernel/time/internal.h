@@ -26,6 +26,8 @@ enum clock_kind { CLOCK_KIND_MONO, CLOCK_KIND_REAL, CLOCK_KIND_PROCESS, CLOCK_KI
 /* What stands behind a clockid. -EINVAL: no such clock, or a CPU clock of an unknown process. */
 int clock_kind_of(clockid_t id, enum clock_kind *kind);
 u64 clock_now(enum clock_kind kind);
+/* The time of any clock, also of another process or thread. -EINVAL. */
+int clock_tell(clockid_t id, u64 *now);
 
 /*
  * The monotonic time at which a clock will show `value`; for CPU clocks the earliest possible one:

@@ -17,22 +17,22 @@
 
 long sys_clock_gettime(clockid_t clock, struct __kernel_timespec __user *ts)
 {
-    enum clock_kind kind;
     struct __kernel_timespec now;
+    u64 ns;
 
-    if (clock_kind_of(clock, &kind))
+    if (clock_tell(clock, &ns))
         return -EINVAL;
-    now = time_to_timespec(clock_now(kind));
+    now = time_to_timespec(ns);
     return copy_to_user(ts, &now, sizeof(now));
 }
 
 long sys_clock_getres(clockid_t clock, struct __kernel_timespec __user *ts)
 {
-    enum clock_kind kind;
+    u64 now;
     bool coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE;
     struct __kernel_timespec res = time_to_timespec(coarse ? COARSE_RES_NS : 1);
 
-    if (clock_kind_of(clock, &kind))
+    if (clock_tell(clock, &now))
         return -EINVAL;
     return ts ? copy_to_user(ts, &res, sizeof(res)) : 0;
 }

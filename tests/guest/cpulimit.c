@@ -44,7 +44,7 @@ int main(void)
     while (!g_signals)
         ;
     CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
-    CHECK(used.tv_sec == 1 || used.tv_nsec > 900000000);
+    CHECK(used.tv_sec == 1 || used.tv_nsec > 500000000); /* Linux looks at ticks, and then tells more exactly */
     CHECK(getrlimit(RLIMIT_CPU, &l) == 0 && l.rlim_cur == 2);
     guest_done();
     fflush(stdout);

@@ -214,12 +214,16 @@ static void times_of_children(void)
 {
     struct servant a = servant_start();
     struct rusage before, after;
+    struct timespec used;
+    clockid_t clock;
     struct tms tms;
     siginfo_t info;
 
     getrusage(RUSAGE_CHILDREN, &before);
     servant_ask(&a, OP_THREAD, 0, 0);
-    usleep(150000);
+    CHECK(clock_getcpuclockid(a.pid, &clock) == 0);
+    for (int i = 0; i < 2000 && !clock_gettime(clock, &used) && !used.tv_sec && used.tv_nsec < 150000000; i++)
+        usleep(10000);
     CHECK(kill(a.pid, SIGKILL) == 0);
     CHECK(WTERMSIG(servant_end(&a)) == SIGKILL);
     CHECK(next_chld(&info) == CLD_KILLED);

@@ -341,7 +341,8 @@ def bash_jobs(s):
     run("cat &", r"\[1\] \d+\r\n")                     # reads in the background: SIGTTIN
     time.sleep(0.5)
     run("echo now", "now\r\n", r"\[1\]\+  Stopped +cat\r\n")
-    run("kill %1; wait %1; echo status $?", "status 143\r\n")
+    # The shell may hear of the end at any moment, or still take the job for stopped.
+    run("kill %1; while kill -0 $! 2>&-; do sleep 0.1; done; wait $!; echo status $?", "status 143\r\n")
     run("stty tostop; echo loud &", r"\[1\] \d+\r\n")    # writes in the background: SIGTTOU
     time.sleep(0.5)
     run("jobs", r"\[1\]\+  Stopped +echo loud\r\n")
