@@ -28,7 +28,7 @@
 /* Random bits of page numbers, as x86-64 Linux has them. */
 #define MMAP_RANDOM_PAGES  (1UL << 28)
 #define STACK_RANDOM_PAGES (1UL << 22)
-#define BRK_RANDOM_SIZE    (32UL << 20)
+#define BRK_RANDOM_PAGES   (1UL << 13)
 
 #define STACK_GAP_MIN      (128UL << 20)
 #define STACK_GAP_MAX      (USER_END / 6 * 5)
@@ -45,6 +45,7 @@
 struct layout {
     u64 dyn_base, stack_top, mmap_base;
     u64 brk; /* 0: behind the program */
+    u64 brk_gap;
 };
 
 static u64 random_pages(const struct program *p, u64 limit)
@@ -69,20 +70,32 @@ static struct layout wide_layout(const struct program *p)
 {
     return (struct layout){.dyn_base = DYN_BASE + random_pages(p, MMAP_RANDOM_PAGES),
                            .stack_top = USER_END - PAGE_SIZE - random_pages(p, STACK_RANDOM_PAGES),
-                           .mmap_base = choose_mmap_base(p)};
+                           .mmap_base = choose_mmap_base(p),
+                           .brk_gap = random_pages(p, BRK_RANDOM_PAGES)};
 }
 
-static struct layout home_layout(const struct program *p, u64 home)
+/* A part of the home's random number, as a size of so many pages at most. */
+static u64 seed_pages(const struct program *p, u64 *seed, u64 limit)
+{
+    u64 pages = *seed % limit;
+
+    *seed /= limit;
+    return p->randomize ? pages << PAGE_SHIFT : 0;
+}
+
+/* The same for all programs that get this home, one after the other: docs/adr/0009-kept-pages.md. */
+static struct layout home_layout(const struct program *p, u64 home, u64 seed)
 {
     u64 gap = min(max(rlimit(RLIMIT_STACK), STACK_GAP_MIN), HOME_STACK_MAX);
-    u64 top = home + HOME_SIZE - PAGE_SIZE - random_pages(p, HOME_STACK_PAGES);
-    u64 bias = home + (STACK_GUARD_SIZE << 4) + random_pages(p, HOME_BIAS_PAGES);
+    u64 top = home + HOME_SIZE - PAGE_SIZE - seed_pages(p, &seed, HOME_STACK_PAGES);
+    u64 bias = home + (STACK_GUARD_SIZE << 4) + seed_pages(p, &seed, HOME_BIAS_PAGES);
 
     return (struct layout){
         .dyn_base = bias,
         .stack_top = top,
-        .mmap_base = page_down(top - gap - STACK_GUARD_SIZE - random_pages(p, HOME_MMAP_PAGES)),
+        .mmap_base = page_down(top - gap - STACK_GUARD_SIZE - seed_pages(p, &seed, HOME_MMAP_PAGES)),
         .brk = p->image.type == ET_EXEC ? bias : 0,
+        .brk_gap = seed_pages(p, &seed, BRK_RANDOM_PAGES),
     };
 }
 
@@ -92,12 +105,12 @@ static struct layout home_layout(const struct program *p, u64 home)
 static int choose_layout(struct mm *mm, const struct program *p, struct layout *l)
 {
     int err = 0;
-    u64 home;
+    u64 home, seed = 0;
 
     if (p->image.type == ET_EXEC)
         err = mm_share_range(mm, page_down(p->image.low), page_up(p->image.high));
-    home = err ? 0 : mm_home(mm);
-    *l = home ? home_layout(p, home) : wide_layout(p);
+    home = err ? 0 : mm_home(mm, &seed);
+    *l = home ? home_layout(p, home, seed) : wide_layout(p);
     return err;
 }
 
@@ -110,25 +123,17 @@ static u64 choose_program_bias(const struct program *p, const struct layout *l)
     return align_down(l->dyn_base, img->align) - img->low;
 }
 
-/* An address for the whole interpreter, found by reserving its size once. */
+/* An address for the whole interpreter. */
 static int choose_interp_bias(struct mm *mm, const struct elf_image *img, u64 *bias)
 {
-    u64 size = img->high - img->low;
-    u64 slack = img->align - PAGE_SIZE;
-    long addr;
-    int err;
+    uintptr_t addr;
 
-    if (img->type == ET_EXEC) {
-        *bias = 0;
+    *bias = 0;
+    if (img->type == ET_EXEC)
         return 0;
-    }
-    addr = mm_map(mm, 0, size + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, NULL,
-                  0);
-    if (addr < 0)
-        return (int)addr;
-    err = mm_unmap(mm, (uintptr_t)addr, size + slack);
-    if (err)
-        return err;
+    addr = mm_choose(mm, img->high - img->low + img->align - PAGE_SIZE);
+    if (!addr)
+        return -ENOMEM;
     *bias = align_up((u64)addr, img->align) - img->low;
     return 0;
 }
@@ -163,7 +168,7 @@ static int load_program(struct mm *mm, const struct program *p, const struct lay
     mm->start_data = img->start_data + bias;
     mm->end_data = img->end_data + bias;
     mm->brk_start = l->brk ? l->brk : page_up(img->brk + bias);
-    mm->brk_start += random_pages(p, BRK_RANDOM_SIZE >> PAGE_SHIFT);
+    mm->brk_start += l->brk_gap;
     mm->brk = mm->brk_start;
     return 0;
 }

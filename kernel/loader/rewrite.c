@@ -607,6 +607,24 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page)
         site_table_put(t);
 }
 
+void rewrite_where(const struct mm *mm, uintptr_t va, struct rewritten *out)
+{
+    const struct module *m;
+    size_t first, last;
+
+    *out = (struct rewritten){0};
+    spin_lock(&g_rewrite_lock);
+    m = module_by_text(mm, va);
+    if (m && m->block) {
+        module_sites(m, &first, &last);
+        out->base = m->trampolines;
+        out->start = site_trampoline(m, &m->table->list.sites[first]);
+        out->end = page_up(site_trampoline(m, &m->table->list.sites[last - 1]) +
+                           trampoline_size(&m->table->list.sites[last - 1]));
+    }
+    spin_unlock(&g_rewrite_lock);
+}
+
 bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va)
 {
     const struct module *of_a, *of_b;

@@ -21,6 +21,8 @@ struct chunk {
     struct mm *only;       /* the one member that uses it; NULL: all may */
     struct list link;      /* in the family's list */
     uintptr_t start;       /* set with the first claim */
+    u64 seed;              /* 0: none was drawn yet */
+    struct kept *kept;     /* what its last user left; owned */
 };
 
 /* Chunks that became free last: who takes one finds pages there that need not be brought. */
@@ -89,11 +91,23 @@ static bool claimable(const struct mm *mm, uintptr_t start, uintptr_t end) REQUI
     return true;
 }
 
+static void take_kept(struct chunk *c, struct kept **list) REQUIRES(&g_chunk_lock)
+{
+    while (c->kept) {
+        struct kept *k = c->kept;
+
+        c->kept = *kept_next(k);
+        *kept_next(k) = *list;
+        *list = k;
+    }
+}
+
 static void claim_one(uintptr_t va, struct mm *mm) REQUIRES(&g_chunk_lock)
 {
     struct chunk *c = chunk_at(va);
 
     if (is_free(c)) {
+        take_kept(c, &mm->kept);
         c->start = align_down(va, CHUNK_SIZE);
         c->family = mm->family;
         c->only = mm;
@@ -204,6 +218,7 @@ void chunks_own(struct mm *mm)
 
 void chunks_drop(struct family *f, const struct mm *only)
 {
+    struct kept *forgotten = NULL;
     struct chunk *c, *tmp;
 
     spin_lock(&g_chunk_lock);
@@ -216,8 +231,11 @@ void chunks_drop(struct family *f, const struct mm *only)
         c->only = NULL;
         if (g_recent_count < RECENT_MAX)
             g_recent[g_recent_count++] = c->start;
+        else
+            take_kept(c, &forgotten);
     }
     spin_unlock(&g_chunk_lock);
+    kept_free(forgotten);
 }
 
 struct family *chunk_family(uintptr_t start, uintptr_t end, const struct mm *mm)
@@ -258,6 +276,29 @@ uintptr_t chunk_take_used(struct mm *mm)
     uintptr_t va = take_recent(mm);
 
     return va ? va : chunk_take(mm);
+}
+
+u64 chunk_seed(uintptr_t va)
+{
+    u64 random = random_u64() | 1, seed;
+
+    spin_lock(&g_chunk_lock);
+    seed = chunk_at(va)->seed;
+    if (!seed)
+        seed = chunk_at(va)->seed = random;
+    spin_unlock(&g_chunk_lock);
+    return seed;
+}
+
+void chunk_leave(struct kept *k)
+{
+    struct chunk *c;
+
+    spin_lock(&g_chunk_lock);
+    c = chunk_at(kept_start(k));
+    *kept_next(k) = c->kept;
+    c->kept = k;
+    spin_unlock(&g_chunk_lock);
 }
 
 uintptr_t chunk_take(struct mm *mm)

@@ -266,11 +266,6 @@ static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANA
     return pages_release(va, va + PAGE_SIZE);
 }
 
-static bool is_clean(const struct vma *v)
-{
-    return !vma_anonymous(v) && !(v->flags & (VM_WRITE | VM_WRITTEN | VM_SHARED));
-}
-
 /* How far from `va` on `to` maps the same part of the same file, as unwritten as `v` of `t->from`. */
 static uintptr_t same_file_run(struct transit *t, const struct vma *v, uintptr_t va, uintptr_t end) NO_LOCK_ANALYSIS
 {
@@ -278,7 +273,7 @@ static uintptr_t same_file_run(struct transit *t, const struct vma *v, uintptr_t
 
     if (!o || o->start > va)
         return va;
-    if (!is_clean(o) || o->file->inode != v->file->inode || vma_pgoff(o, va) != vma_pgoff(v, va) ||
+    if (!vma_clean(o) || o->file->inode != v->file->inode || vma_pgoff(o, va) != vma_pgoff(v, va) ||
         vma_prot(o->flags) != vma_prot(v->flags))
         return va;
     if ((v->flags & VM_EXEC) && !rewrite_alike(t->from, t->to, va))
@@ -308,7 +303,7 @@ static int put_page(struct transit *t, uintptr_t va, unsigned prot, bool clean) 
 /* A run of present pages of one state. */
 static void put_run(struct transit *t, struct vma *v, uintptr_t va, uintptr_t end, u8 state) NO_LOCK_ANALYSIS
 {
-    bool clean = is_clean(v);
+    bool clean = vma_clean(v);
 
     while (va < end) {
         uintptr_t same = clean ? same_file_run(t, v, va, end) : va;
@@ -466,7 +461,7 @@ int exchange_copy(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
 
     mutex_lock(&f->lock);
     for (struct vma *v = mm_find_next(mm, 0); v && !err; v = vma_next(v)) {
-        if (!(v->flags & VM_SHARED) && !is_clean(v))
+        if (!(v->flags & VM_SHARED) && !vma_clean(v))
             err = copy_vma(mm, v);
     }
     if (err)

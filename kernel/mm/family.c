@@ -395,7 +395,11 @@ int mm_share_range(struct mm *mm, uintptr_t start, uintptr_t end)
     return err == -EAGAIN ? 0 : err;
 }
 
-uintptr_t mm_home(struct mm *mm)
+uintptr_t mm_home(struct mm *mm, u64 *seed)
 {
-    return group_count() > 1 ? chunk_take(mm) : 0;
+    uintptr_t home = group_count() > 1 ? chunk_take_used(mm) : 0;
+
+    if (home)
+        *seed = chunk_seed(home);
+    return home;
 }

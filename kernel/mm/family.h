@@ -81,6 +81,10 @@ struct family *chunk_family(uintptr_t start, uintptr_t end, const struct mm *mm)
 uintptr_t chunk_take(struct mm *mm);
 /* The same, but rather one that was used before. */
 uintptr_t chunk_take_used(struct mm *mm);
+/* A random number that stays the same as long as the enclave runs. */
+u64 chunk_seed(uintptr_t va);
+/* A record for the next user of the chunk of `start`; taken. */
+void chunk_leave(struct kept *k);
 #define CHUNK_SIZE (1UL << 32)
 
 /* All other tasks leave `mm` and stay out until mm_continue_others(). Returns inside. mm->fork_lock held. */

@@ -74,6 +74,8 @@ static int fault_anonymous(struct mm *mm, struct vma *v, uintptr_t addr)
 static int file_page_install(struct mm *mm, struct vma *v, uintptr_t va, void *bounce)
 {
     int err = pagecache_read_page(v->file->inode, vma_pgoff(v, va), bounce);
+    if (!err)
+        err = kept_drop(va);
     if (err)
         return err;
     if (v->flags & VM_EXEC)
@@ -108,7 +110,9 @@ static int fault_special(struct mm *mm, struct vma *v, uintptr_t addr)
     if (!bounce)
         return -ENOMEM;
     rewrite_page(mm, addr, bounce);
-    int err = pages_commit_copy(addr, bounce, vma_prot(v->flags) | TARGET_READ);
+    int err = kept_drop(addr);
+    if (!err)
+        err = pages_commit_copy(addr, bounce, vma_prot(v->flags) | TARGET_READ);
     if (!err)
         mm_rss_add(mm, 1);
     kpages_free(bounce, 1);

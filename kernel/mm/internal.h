@@ -40,7 +40,7 @@
  */
 #define PS_PERM    0x07u /* TARGET_READ | TARGET_WRITE | TARGET_EXEC */
 #define PS_PRESENT 0x08u /* accepted */
-#define PS_FREE    0x10u /* present, owned by nobody: may be claimed or trimmed */
+#define PS_FREE    0x10u /* accepted, owned by nobody: may be claimed or trimmed; not PS_PRESENT: kept.c */
 #define PS_IDLE    0x20u /* owned, zeroed by MADV_DONTNEED, trimmed if still zero; not counted resident */
 #define PS_BUSY    0x40u /* present, being released: by the reclaimer if free or idle, else its owner */
 #define PS_COMING  0x80u /* absent, its owner is committing it */
@@ -88,8 +88,12 @@ bool budget_fits(u64 pages);
 
 /* Present pages [start, end) with one state become free; the caller owned them. */
 void free_put(uintptr_t start, uintptr_t end);
-/* Takes the free pages [start, end) (all of one state); false when a trimmer was faster. */
+/* The same, but they look absent: their content may be of use to the next mapping (kept.c). */
+void free_put_kept(uintptr_t start, uintptr_t end);
+/* Takes the free pages [start, end) (all of one state), present; false when a trimmer was faster. */
 bool free_claim(uintptr_t start, uintptr_t end);
+/* The same; false: waited until the trimmer was done. */
+bool free_claim_or_wait(uintptr_t start, uintptr_t end);
 /* Waits for a reclaimer that has busy pages in hand. */
 void reclaim_wait(void);
 /* Whether that many pages may be kept for reuse instead of being released. */
@@ -256,6 +260,29 @@ u64 range_resident(uintptr_t start, uintptr_t end);
 void mm_rss_add(struct mm *mm, s64 pages);
 /* Pages that are counted again because their mark goes, and not because somebody touched them. */
 void mm_rss_restore(struct mm *mm, u64 pages);
+
+/* ---- What one program leaves for the next (kept.c) ------------------------------------------- */
+
+/* The pages of a mapping that no program can have changed. */
+static inline bool vma_clean(const struct vma *v)
+{
+    return !vma_anonymous(v) && !(v->flags & (VM_WRITE | VM_WRITTEN | VM_SHARED));
+}
+
+/* `mm` ends: marks the mappings whose pages may be of use (VM_KEPT) and leaves records of them. */
+void kept_retire(struct mm *mm) REQUIRES(&mm->lock);
+/*
+ * As range_prepare() for a private mapping of a file or a VM_SPECIAL one. `linker`: others will be mapped over it
+ * (MAP_DENYWRITE). Text that fits stays free until kept_take_text().
+ */
+int kept_prepare(struct mm *mm, const struct vma *v, bool linker) REQUIRES(&mm->lock);
+/* The text mapped at `start`, whose system calls have their places now: takes what fits, releases the rest. */
+void kept_take_text(struct mm *mm, uintptr_t start);
+/* Before a page under a mapping is committed: releases it when it was kept. -ENOMEM. */
+int kept_drop(uintptr_t va);
+void kept_free(struct kept *list);
+uintptr_t kept_start(const struct kept *k);
+struct kept **kept_next(struct kept *k);
 
 /* ---- Mapping and unmapping (map.c, unmap.c) ------------------------------------------------- */
 

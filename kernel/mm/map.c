@@ -136,6 +136,7 @@ struct map_request {
     struct file *file; /* borrowed */
     u64 pgoff;
     bool plain; /* anonymous and private: may use free pages */
+    bool linker; /* other mappings will follow over it, which may too */
 };
 
 static bool in_program_range(uintptr_t addr, size_t size)
@@ -157,7 +158,7 @@ static int choose_address(struct mm *mm, struct map_request *r, struct vma *v) R
     if (v && (r->vm_flags & VM_SHARED) && !(r->flags & MAP_32BIT))
         r->addr = shared_choose(mm, v, r->size);
     if (!r->addr)
-        r->addr = map_choose(mm, r->size, r->plain, r->flags);
+        r->addr = map_choose(mm, r->size, r->plain || r->linker, r->flags);
     return r->addr ? chunks_claim(mm, r->addr, r->addr + r->size) : -ENOMEM;
 }
 
@@ -202,11 +203,13 @@ static bool extend_neighbour(struct mm *mm, uintptr_t start, uintptr_t end, unsi
 }
 
 /* Links a VMA whose range and file are set, over an empty range. -ENOMEM: nothing changed. */
-static int insert(struct mm *mm, struct vma *v, struct list *dead) REQUIRES(&mm->lock)
+static int insert(struct mm *mm, struct vma *v, bool linker, struct list *dead) REQUIRES(&mm->lock)
 {
     if (mm->vma_count >= MAX_MAP_COUNT)
         return -ENOMEM;
-    int err = range_prepare(mm, v->start, v->end, vma_anonymous(v), v->flags);
+    int err = vma_anonymous(v) || (v->flags & VM_SHARED) ?
+                  range_prepare(mm, v->start, v->end, vma_anonymous(v), v->flags) :
+                  kept_prepare(mm, v, linker);
     if (err)
         return err;
     vma_link(mm, v);
@@ -214,10 +217,18 @@ static int insert(struct mm *mm, struct vma *v, struct list *dead) REQUIRES(&mm-
     return 0;
 }
 
+/* What is free there; the kernel's own code for programs may be what it shall be. */
+static int prepare_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags) REQUIRES(&mm->lock)
+{
+    const struct vma v = {.start = start, .end = end, .flags = vm_flags};
+
+    return vm_flags & VM_SPECIAL ? kept_prepare(mm, &v, false) : range_prepare(mm, start, end, true, vm_flags);
+}
+
 int map_insert_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags,
                          const char *name, struct list *dead)
 {
-    int err = range_prepare(mm, start, end, true, vm_flags);
+    int err = prepare_anonymous(mm, start, end, vm_flags);
     if (err || extend_neighbour(mm, start, end, vm_flags, name, dead))
         return err;
     struct vma *v = mm->vma_count < MAX_MAP_COUNT ? vma_alloc(mm, start, end, vm_flags) : NULL;
@@ -307,7 +318,7 @@ static int map_locked(struct mm *mm, struct map_request *r, struct vma *v, struc
     } else {
         v->start = r->addr;
         v->end = r->addr + r->size;
-        err = insert(mm, v, dead);
+        err = insert(mm, v, r->linker, dead);
     }
     return err;
 }
@@ -321,6 +332,7 @@ static void map_finish(struct mm *mm, const struct map_request *r)
     bool text = r->file && (r->vm_flags & (VM_EXEC | VM_SHARED | VM_ZERO)) == VM_EXEC;
     if (text) {
         rewrite_mapping(mm, r->addr, r->size, r->file, r->pgoff << PAGE_SHIFT);
+        kept_take_text(mm, r->addr);
         populate |= manifest_flag(MANIFEST_DEBUG);
     }
     if (r->plain && r->size <= EAGER_PAGES << PAGE_SHIFT)
@@ -395,6 +407,7 @@ long mm_map(struct mm *mm, uintptr_t addr, size_t size, unsigned prot, unsigned 
         .vm_flags = request_vm_flags(prot, flags),
         .file = file,
         .pgoff = file ? offset >> PAGE_SHIFT : 0,
+        .linker = file && prot == PROT_READ && (flags & MAP_TYPE) == MAP_PRIVATE && (flags & MAP_DENYWRITE),
     };
     return map_request(mm, &r);
 }
@@ -424,8 +437,16 @@ static int place_special(struct mm *mm, uintptr_t *addr, uintptr_t near, u64 rea
             return -EEXIST;
         return chunks_claim(mm, *addr, *addr + size);
     }
-    *addr = reach ? choose_near(mm, size, near, reach) : map_choose(mm, size, false, 0);
+    *addr = reach ? choose_near(mm, size, near, reach) : map_choose(mm, size, true, 0);
     return *addr ? chunks_claim(mm, *addr, *addr + size) : -ENOMEM;
+}
+
+uintptr_t mm_choose(struct mm *mm, size_t size)
+{
+    mm_lock(mm);
+    uintptr_t addr = map_choose(mm, size, true, 0);
+    mm_unlock(mm);
+    return addr;
 }
 
 long mm_map_special(struct mm *mm, uintptr_t addr, uintptr_t near, u64 reach, size_t size,

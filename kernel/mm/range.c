@@ -3,7 +3,7 @@
  * The pages of mappings, by ranges: claiming, committing, protecting and dropping them in runs of
  * equal state. mm->lock is held by every caller; it makes the pages under the mm's VMAs ours.
  *
- * Between calls: no page under a VMA is PS_FREE, and a page under a VMA has the VMA's permissions
+ * Between calls: no page under a VMA is PS_FREE (but for kept ones, kept.c), and a page under a VMA has the VMA's permissions
  * or (after a failed mprotect) fewer. Idle pages may become absent at any moment until they are
  * claimed, which every change of a range begins with.
  */
@@ -60,22 +60,13 @@ bool range_has_free(uintptr_t start, uintptr_t end)
     return false;
 }
 
-/* Takes a free run as our own; false when a trimmer had it, in which case it is absent now. */
-static bool claim(uintptr_t start, uintptr_t end)
-{
-    if (free_claim(start, end))
-        return true;
-    reclaim_wait();
-    return false;
-}
-
 /* Makes a claimed run zero with `prot`. On failure it is free again. */
 static int adopt(struct mm *mm, uintptr_t start, uintptr_t end, u8 state, unsigned prot)
 {
     const unsigned rw = TARGET_READ | TARGET_WRITE;
     unsigned old = state & PS_PERM;
     int err = 0;
-    state &= PS_PERM | PS_PRESENT;
+    state = (state & PS_PERM) | PS_PRESENT;
     if ((old & rw) != rw) {
         err = pages_protect(start, end, state, old | rw);
         if (!err)
@@ -122,7 +113,7 @@ int range_prepare(struct mm *mm, uintptr_t start, uintptr_t end, bool anonymous,
     {
         if (!(state & PS_FREE))
             continue;
-        if (!claim(va, next)) {
+        if (!free_claim_or_wait(va, next)) {
             next = va; /* look at what is there now */
             continue;
         }
@@ -156,7 +147,8 @@ static bool may_keep(const struct mm *mm, u8 state, u64 pages)
     return free_may_keep(pages);
 }
 
-static void drop_pages(struct mm *mm, uintptr_t start, uintptr_t end, bool alone) REQUIRES(&mm->lock)
+static void drop_pages(struct mm *mm, const struct vma *v, uintptr_t start, uintptr_t end, bool alone)
+    REQUIRES(&mm->lock)
 {
     uintptr_t va = start, next;
     u8 state;
@@ -166,7 +158,9 @@ static void drop_pages(struct mm *mm, uintptr_t start, uintptr_t end, bool alone
         if (!(state & PS_PRESENT))
             continue;
         mm_rss_add(mm, -(s64)pages);
-        if ((alone && may_keep(mm, state, pages)) || pages_release(va, next))
+        if (v->flags & VM_KEPT)
+            free_put_kept(va, next);
+        else if ((alone && may_keep(mm, state, pages)) || pages_release(va, next))
             free_put(va, next);
     }
 }
@@ -180,7 +174,7 @@ void range_drop(struct mm *mm, struct vma *v, uintptr_t start, uintptr_t end)
     for (uintptr_t va = start, next; va < end; va = next) {
         next = alone_run(mm, va, shared_keep_run(v, va, end, &keep), &alone);
         if (!keep)
-            drop_pages(mm, va, next, alone);
+            drop_pages(mm, v, va, next, alone);
     }
 }
 

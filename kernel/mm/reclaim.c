@@ -126,10 +126,10 @@ static void count(u8 state, s64 pages) REQUIRES(&g_free_lock)
         WRITE_ONCE(g_idle, g_idle + (u64)pages);
 }
 
-/* Marks own pages with `mark`, PS_FREE or PS_IDLE. */
-static void put(uintptr_t start, uintptr_t end, u8 mark)
+/* Marks own pages with `mark`, PS_FREE or PS_IDLE; what stays of their state is in `stays`. */
+static void put(uintptr_t start, uintptr_t end, u8 mark, u8 stays)
 {
-    u8 state = ps_get(start) & (PS_PERM | PS_PRESENT);
+    u8 state = ps_get(start) & stays;
     spin_lock(&g_free_lock);
     count(mark, (s64)pages_of(start, end));
     queue_add(start, end);
@@ -161,16 +161,29 @@ bool free_may_keep(u64 pages)
 
 void free_put(uintptr_t start, uintptr_t end)
 {
-    put(start, end, PS_FREE);
+    put(start, end, PS_FREE, PS_PERM | PS_PRESENT);
+}
+
+void free_put_kept(uintptr_t start, uintptr_t end)
+{
+    put(start, end, PS_FREE, PS_PERM);
 }
 
 bool free_claim(uintptr_t start, uintptr_t end)
 {
     u8 state = ps_get(start);
-    bool done = (state & PS_FREE) && !(state & PS_BUSY) && change(start, end, state, state & ~PS_FREE);
+    bool done = (state & PS_FREE) && !(state & PS_BUSY) && change(start, end, state, (state & ~PS_FREE) | PS_PRESENT);
     if (done)
         budget_peak();
     return done;
+}
+
+bool free_claim_or_wait(uintptr_t start, uintptr_t end)
+{
+    if (free_claim(start, end))
+        return true;
+    reclaim_wait();
+    return false;
 }
 
 void reclaim_wait(void)
@@ -187,7 +200,7 @@ bool idle_may_keep(u64 pages)
 
 void idle_put(uintptr_t start, uintptr_t end)
 {
-    put(start, end, PS_IDLE);
+    put(start, end, PS_IDLE, PS_PERM | PS_PRESENT);
 }
 
 void idle_claim(struct mm *mm, uintptr_t start, uintptr_t end)

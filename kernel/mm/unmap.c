@@ -171,6 +171,7 @@ static void mm_clear(struct mm *mm, struct list *dead)
     struct vma *v, *next;
     mutex_lock(&mm->lock);
     mm->ending = true;
+    kept_retire(mm);
     /* Private memory first: it makes room for the content that shared files take back. */
     for (int shared = 0; shared < 2; shared++) {
         for (v = mm_find_next(mm, 0); v; v = next) {
@@ -221,6 +222,7 @@ void mm_put(struct mm *mm)
         return;
     family_remove(mm, mm_clear, &dead);
     vma_free_list(&dead);
+    kept_free(mm->kept);
     kfree(mm);
 }
 

@@ -335,6 +335,22 @@ void pagecache_truncate(struct inode *inode, u64 size)
     mutex_unlock(&c->lock);
 }
 
+bool pagecache_pristine(struct inode *inode, u64 first, u64 end)
+{
+    struct pagecache *c = inode->cache;
+    u64 index = first, slot;
+    bool same;
+
+    if (!c)
+        return false;
+    mutex_lock(&c->lock);
+    same = first < end && end <= pages_of(c->backed_size);
+    for (; same && (slot = radix_next(&c->pages, &index)) && index < end; index++)
+        same = (slot & CPAGE_CLEAN) != 0;
+    mutex_unlock(&c->lock);
+    return same;
+}
+
 /* ---- Mappings -------------------------------------------------------------------------------------------- */
 
 static bool g_keep_mapped; /* atomic */

@@ -449,6 +449,8 @@ int ramfs_create_anon(mode_t mode, struct inode **out);
  * page lies wholly beyond the end (a mapping gives SIGBUS there).
  */
 int pagecache_read_page(struct inode *inode, u64 index, void *dst);
+/* Whether pages [first, end) are as the file system brought them, and always were. */
+bool pagecache_pristine(struct inode *inode, u64 first, u64 end);
 /* From now on it also keeps what it reads: there are several processes, which may run the same programs. */
 void pagecache_keep_mapped(void);
 

@@ -42,6 +42,13 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page);
 void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size);
 /* fork(2): what is known of mm's mappings holds for the child's. mm->lock held. 0 or -ENOMEM. */
 int rewrite_fork(struct mm *mm, struct mm *child);
+/* Where a mapping's system calls go: its file's first trampoline would stand at `base`; its own pages of them. */
+struct rewritten {
+    u64 base;
+    uintptr_t start, end;
+};
+/* That of the text at `va`; zeros: they stay as they are. */
+void rewrite_where(const struct mm *mm, uintptr_t va, struct rewritten *out);
 /*
  * Whether text that both map at `va`, from the same place of the same file, is filled alike for both: its sites
  * jump to the same places, or nowhere.

@@ -38,6 +38,7 @@
 #define VM_LOCKONFAULT 0x20000u
 #define VM_SEALED    0x40000u /* mseal(2) */
 #define VM_WRITTEN   0x80000u /* pages of a private file mapping may differ from the file */
+#define VM_KEPT      0x100000u /* mm/kept.c: its address space ends, its pages may be of use to the next one */
 #define VM_SPECIAL   (VM_VDSO | VM_TRAMPOLINE)
 
 struct shared_object;
@@ -64,6 +65,7 @@ struct vma {
 RB_HEAD(vma_tree, vma);
 
 struct family;
+struct kept;
 struct task;
 
 struct mm {
@@ -80,6 +82,7 @@ struct mm {
     bool lost;                           /* pages could not be kept: the program must end; atomic */
     struct radix saved;                  /* pages that are not in place, by number; guarded by family->lock */
     uintptr_t last_chunk;                /* chunk.c: the last one that was claimed */
+    struct kept *kept;                   /* what earlier users of its chunks left; with g_chunk_lock held */
 
     struct vma_tree vmas GUARDED_BY(&lock);
     struct vma *found GUARDED_BY(&lock); /* the last one that mm_find() found, or NULL */
@@ -115,7 +118,9 @@ void mm_take_turns(void);
 /* Before a program linked at fixed addresses is loaded into the new `mm`: shares them with others. 0, -ENOMEM. */
 int mm_share_range(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Where a new address space should lie: the start of 4 GiB that are its own, or 0: anywhere. */
-uintptr_t mm_home(struct mm *mm);
+uintptr_t mm_home(struct mm *mm, u64 *seed);
+/* Where a mapping of `size` bytes would go now; 0: nowhere. Nobody else uses `mm`. */
+uintptr_t mm_choose(struct mm *mm, size_t size);
 
 struct mm *mm_create(void);
 /*

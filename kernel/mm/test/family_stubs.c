@@ -58,6 +58,13 @@ int rewrite_fork(struct mm *mm, struct mm *child)
     return 0;
 }
 
+struct rewritten g_rewritten;
+
+void rewrite_where(const struct mm *mm, uintptr_t va, struct rewritten *out)
+{
+    *out = g_rewritten;
+}
+
 bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va)
 {
     return true;

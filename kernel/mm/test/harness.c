@@ -191,6 +191,7 @@ static const struct file_ops g_test_ops = {.mmap = test_mmap};
 
 struct file *file_make(u64 pages, int flags)
 {
+    static ino_t last;
     struct test_file *t = host_zalloc(sizeof(*t));
     assert_true(t && pages <= FILE_PAGES);
     ref_init(&t->file.ref);
@@ -198,6 +199,7 @@ struct file *file_make(u64 pages, int flags)
     t->file.inode = &t->inode;
     t->file.flags = (unsigned)flags;
     t->inode.size = pages << PAGE_SHIFT;
+    t->inode.ino = ++last;
     for (u64 i = 0; i < pages; i++) {
         t->page[i] = host_zalloc(PAGE_SIZE);
         t->page[i][0] = (u8)(i + 1);
@@ -236,6 +238,13 @@ void file_resize(struct file *f, u64 size)
             t->page[i] = host_zalloc(PAGE_SIZE);
     }
     t->inode.size = size;
+}
+
+bool g_files_pristine = true;
+
+bool pagecache_pristine(struct inode *inode, u64 first, u64 end)
+{
+    return g_files_pristine;
 }
 
 int pagecache_read_page(struct inode *inode, u64 index, void *dst)

@@ -30,6 +30,10 @@ extern unsigned g_manifest_flags;
 /* A file of `pages` pages; byte 0 of page i is i + 1. Freed with its last reference. */
 struct file *file_make(u64 pages, int flags);
 u8 *file_page(struct file *f, u64 index); /* where its content is now */
+extern bool g_files_pristine;
+/* Where the system calls of all text go. */
+struct rewritten;
+extern struct rewritten g_rewritten;
 void file_resize(struct file *f, u64 size);
 
 /*

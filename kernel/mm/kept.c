@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one program leaves for the next: pages of an address space that ended, in place, for a mapping of the same part
+ * of the same file at the same address. Most processes run programs and libraries that ran before, and a chunk is laid
+ * out for its next user as it was for the last (docs/adr/0009-kept-pages.md), so that most of them start without
+ * getting a page from the host.
+ *
+ * A page is kept when its file is as the archive has it and nobody could write it. It is free (anybody may claim it, or
+ * trim it), but looks absent (PS_FREE without PS_PRESENT), so that it may lie under a mapping: under the one that a
+ * dynamic linker makes of a whole library before it maps the segments over it, and for a moment under new text. It can
+ * be used there without a fault, which is why only content of that very place in the file may lie there, and why no
+ * kept text stays whose system calls were rewritten otherwise.
+ *
+ * Locking: mm->kept is guarded by mm->lock and, while chunks are claimed, g_chunk_lock; a chunk's own list by
+ * g_chunk_lock.
+ */
+#include "family.h"
+#include <kernel/boot.h>
+#include <kernel/loader.h>
+
+/* A range whose pages were kept; some may be gone. */
+struct kept {
+    struct kept *next;
+    uintptr_t start, end;
+    const struct superblock *sb; /* compared only; NULL: the vDSO's */
+    ino_t ino;
+    u64 pgoff;
+    struct rewritten text;
+};
+
+void kept_free(struct kept *list)
+{
+    while (list) {
+        struct kept *k = list;
+
+        list = k->next;
+        kfree(k);
+    }
+}
+
+uintptr_t kept_start(const struct kept *k)
+{
+    return k->start;
+}
+
+struct kept **kept_next(struct kept *k)
+{
+    return &k->next;
+}
+
+/* ---- Leaving -------------------------------------------------------------------------------------------- */
+
+static bool is_pristine(const struct vma *v, uintptr_t start, uintptr_t end)
+{
+    u64 first = vma_pgoff(v, start);
+
+    return pagecache_pristine(v->file->inode, first, first + ((end - start) >> PAGE_SHIFT));
+}
+
+static bool worth_keeping(const struct mm *mm, const struct vma *v)
+{
+    bool alone;
+
+    if (!(v->flags & VM_SPECIAL) && (!vma_clean(v) || !is_pristine(v, v->start, v->end)))
+        return false;
+    return chunk_run(mm, v->start, v->end, &alone) == v->end && alone;
+}
+
+static void leave_record(struct mm *mm, const struct vma *v)
+{
+    struct kept *k = kzalloc(sizeof(*k));
+
+    if (!k)
+        return;
+    k->start = v->start;
+    k->end = v->end;
+    if (v->file) {
+        k->sb = v->file->inode->sb;
+        k->ino = v->file->inode->ino;
+        k->pgoff = v->pgoff;
+    }
+    if (v->flags & VM_EXEC)
+        rewrite_where(mm, v->start, &k->text);
+    chunk_leave(k);
+}
+
+void kept_retire(struct mm *mm)
+{
+    kept_free(mm->kept);
+    mm->kept = NULL;
+    if (manifest_flag(MANIFEST_DEBUG)) /* there may be breakpoints in them */
+        return;
+    for (struct vma *v = mm_find_next(mm, 0); v && v->start < SHARED_START; v = vma_next(v)) {
+        if (!worth_keeping(mm, v))
+            continue;
+        v->flags |= VM_KEPT;
+        if (!(v->flags & VM_TRAMPOLINE)) /* those come with the text that they belong to */
+            leave_record(mm, v);
+    }
+}
+
+/* ---- Finding -------------------------------------------------------------------------------------------- */
+
+static bool describes(const struct kept *k, const struct vma *v, uintptr_t va)
+{
+    if (!v->file)
+        return !k->sb && (v->flags & VM_VDSO) && k->start == v->start;
+    return k->sb == v->file->inode->sb && k->ino == v->file->inode->ino &&
+           k->pgoff + ((va - k->start) >> PAGE_SHIFT) == vma_pgoff(v, va);
+}
+
+/* The record for what lies in place at the start of [va, *end), which is cut to what it says. */
+static const struct kept *find(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *end) REQUIRES(&mm->lock)
+{
+    if (READ_ONCE(mm->family->member_count) > 1)
+        return NULL;
+    for (const struct kept *k = mm->kept; k; k = k->next) {
+        if (va < k->start || va >= k->end || !describes(k, v, va))
+            continue;
+        *end = min(*end, k->end);
+        return !v->file || is_pristine(v, va, *end) ? k : NULL;
+    }
+    return NULL;
+}
+
+/* ---- Taking --------------------------------------------------------------------------------------------- */
+
+/* Free pages become the mapping's own; *next is `va` when they have to be looked at again. */
+static bool take(struct mm *mm, uintptr_t va, uintptr_t *next)
+{
+    if (free_claim_or_wait(va, *next)) {
+        mm_rss_add(mm, (s64)((*next - va) >> PAGE_SHIFT));
+        return true;
+    }
+    *next = va;
+    return false;
+}
+
+static int release(uintptr_t va, uintptr_t *next)
+{
+    int err;
+
+    if (!free_claim_or_wait(va, *next)) {
+        *next = va;
+        return 0;
+    }
+    err = pages_release(va, *next);
+    if (err)
+        free_put(va, *next);
+    return err;
+}
+
+/* The file's content for a page that is ours and writable; zeros behind the file's end. */
+static int fill(const struct vma *v, uintptr_t va, bool linker)
+{
+    int err = pagecache_read_page(v->file->inode, vma_pgoff(v, va), (void *)va);
+
+    if (err == -ENXIO && linker) {
+        memset((void *)va, 0, PAGE_SIZE);
+        err = 0;
+    }
+    return err;
+}
+
+static int refill_page(struct mm *mm, const struct vma *v, uintptr_t va, bool linker)
+{
+    int err = fill(v, va, linker);
+
+    if (err)
+        return pages_release(va, va + PAGE_SIZE);
+    if (linker)
+        free_put_kept(va, va + PAGE_SIZE);
+    else
+        mm_rss_add(mm, 1);
+    return 0;
+}
+
+/* Pages that can be written get the file's content: no call of the host, and data is mostly touched. */
+static int refill(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *next, bool linker)
+{
+    const unsigned rw = TARGET_READ | TARGET_WRITE;
+    int err;
+
+    if (!free_claim_or_wait(va, *next)) {
+        *next = va;
+        return 0;
+    }
+    err = pages_protect(va, *next, ps_get(va), rw);
+    for (; !err && va < *next; va += PAGE_SIZE)
+        err = refill_page(mm, v, va, linker);
+    if (err)
+        free_put(va, *next);
+    return err;
+}
+
+static bool may_refill(const struct vma *v, u8 state, bool linker)
+{
+    return !((v->flags | state) & VM_EXEC) && (linker || vma_prot(v->flags) == (TARGET_READ | TARGET_WRITE));
+}
+
+_Static_assert(VM_EXEC == TARGET_EXEC, "one bit for both");
+
+static int prepare_run(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *next, u8 state, bool linker)
+    REQUIRES(&mm->lock)
+{
+    const struct kept *k = state & PS_PRESENT ? NULL : find(mm, v, va, next);
+    bool same = k && (state & PS_PERM) == vma_prot(v->flags);
+
+    if (same && (!(v->flags & VM_EXEC) || (v->flags & VM_VDSO))) {
+        (void)take(mm, va, next);
+        return 0;
+    }
+    if (same || (k && linker && !(state & TARGET_WRITE)))
+        return 0; /* text: until kept_take_text(), or until the linker maps that */
+    if (v->file && may_refill(v, state, linker))
+        return refill(mm, v, va, next, linker);
+    return release(va, next);
+}
+
+int kept_prepare(struct mm *mm, const struct vma *v, bool linker)
+{
+    uintptr_t va = v->start, next;
+    u8 state;
+
+    ps_for_each_run(va, next, v->end, 0xff, state)
+    {
+        int err;
+
+        if (!(state & PS_FREE) || ((v->flags & VM_TRAMPOLINE) && !(state & PS_PRESENT)))
+            continue;
+        err = prepare_run(mm, v, va, &next, state, linker);
+        if (err) {
+            range_abandon(mm, v->start, va);
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* ---- Text ----------------------------------------------------------------------------------------------- */
+
+static bool same_places(const struct rewritten *a, const struct rewritten *b)
+{
+    return a->base == b->base && a->start == b->start && a->end == b->end;
+}
+
+/* The kept pages of [va, end): ours, or (`wanted` false) released. What the host refuses to take stays free. */
+static void resolve(struct mm *mm, uintptr_t va, uintptr_t end, bool wanted)
+{
+    uintptr_t next;
+    u8 state;
+
+    ps_for_each_run(va, next, end, 0xff, state)
+    {
+        if ((state & (PS_FREE | PS_PRESENT)) != PS_FREE)
+            continue;
+        if (wanted)
+            (void)take(mm, va, &next);
+        else
+            (void)release(va, &next);
+    }
+}
+
+static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
+{
+    uintptr_t va = v->start, next;
+    struct rewritten now;
+
+    rewrite_where(mm, v->start, &now);
+    for (; va < v->end; va = next) {
+        const struct kept *k;
+        bool wanted;
+
+        next = v->end;
+        k = find(mm, v, va, &next);
+        wanted = k && same_places(&k->text, &now);
+        resolve(mm, va, next, wanted);
+        if (wanted)
+            resolve(mm, now.start, now.end, true);
+    }
+}
+
+void kept_take_text(struct mm *mm, uintptr_t start)
+{
+    struct vma *v;
+
+    mm_lock(mm);
+    v = mm_find(mm, start);
+    if (v && (v->flags & VM_EXEC) && vma_clean(v))
+        take_text(mm, v);
+    mm_unlock(mm);
+}
+
+int kept_drop(uintptr_t va)
+{
+    uintptr_t next = va + PAGE_SIZE;
+    int err = 0;
+
+    while (!err && (ps_get(va) & PS_FREE)) {
+        next = va + PAGE_SIZE;
+        err = release(va, &next);
+    }
+    return err;
+}
