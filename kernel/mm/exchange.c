@@ -10,47 +10,15 @@
  * write would cost the host's help to change. The choice between copying at the fork and catching the first write
  * stands in docs/adr/0008-fork.md.
  */
-#include "family.h"
+#include "saved.h"
 #include <kernel/loader.h>
 #include <kernel/printk.h>
 
-#define RW (TARGET_READ | TARGET_WRITE)
-
 /* ---- Saved pages --------------------------------------------------------------------------------------- */
 
-/* Content that several members may have saved. Guarded by their family's lock. */
-struct frame {
-    void *page;
-    u32 refs;
-};
-
-/* What mm->saved holds for a page: its frame and its permissions in place. */
-static struct frame *saved_frame(u64 value)
+struct frame *frame_create(void)
 {
-    return (struct frame *)(value & ~(u64)(PS_PERM | PS_PRESENT));
-}
-
-static unsigned saved_prot(u64 value)
-{
-    return value & PS_PERM;
-}
-
-static int save(struct mm *mm, uintptr_t va, struct frame *f, unsigned prot)
-{
-    return radix_set(&mm->saved, va >> PAGE_SHIFT, (u64)f | PS_PRESENT | prot);
-}
-
-static void frame_put(struct frame *f)
-{
-    if (--f->refs)
-        return;
-    kpages_free(f->page, 1);
-    kfree(f);
-}
-
-static struct frame *frame_create(void)
-{
-    struct frame *f = kmalloc(sizeof(*f));
+    struct frame *f = kzalloc(sizeof(*f));
 
     if (!f)
         return NULL;
@@ -62,14 +30,28 @@ static struct frame *frame_create(void)
     return NULL;
 }
 
+void frame_put(struct frame *f)
+{
+    if (--f->refs)
+        return;
+    kpages_free(f->page, 1);
+    kfree(f);
+}
+
+void saved_drop(struct mm *mm, uintptr_t va)
+{
+    u64 value = radix_delete(&mm->saved, va >> PAGE_SHIFT);
+
+    if (value)
+        frame_put(saved_frame(value));
+}
+
 void saved_free(struct mm *mm)
 {
-    u64 index = 0, value;
+    u64 index = 0;
 
-    while ((value = radix_next(&mm->saved, &index))) {
-        (void)radix_delete(&mm->saved, index);
-        frame_put(saved_frame(value));
-    }
+    for (; radix_next(&mm->saved, &index); index++)
+        saved_drop(mm, index << PAGE_SHIFT);
 }
 
 /* ---- Contents ------------------------------------------------------------------------------------------- */
@@ -161,7 +143,9 @@ static int replace(uintptr_t va, unsigned old, const void *content, unsigned pro
 struct transit {
     struct family *family;
     struct mm *from, *to;
-    bool discard; /* from's content goes: it ends, or is lost */
+    bool discard;               /* from's content goes: it ends, or is lost */
+    uintptr_t guard, guard_end; /* pages that are to be guarded */
+    unsigned guard_prot;
 };
 
 /* It is killed when it next wants to run (mm_take_turns()). */
@@ -203,6 +187,7 @@ static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *th
 {
     if (keep && theirs->refs == 1 && old == RW) {
         page_swap((void *)va, theirs->page);
+        theirs->equal = 0;
         theirs->refs++;
         keep_frame(t, va, theirs, old);
         return protect(va, old, prot);
@@ -212,6 +197,43 @@ static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *th
     return replace(va, old, theirs->page, prot);
 }
 
+static void guard_flush(struct transit *t)
+{
+    guard_range(t->to, t->guard, t->guard_end, t->guard_prot);
+    t->guard = t->guard_end = 0;
+}
+
+/* Both have saved the page, in the same frame: it will be guarded with its neighbours. */
+static void guard_add(struct transit *t, uintptr_t va, unsigned prot)
+{
+    if (t->guard_end != va || t->guard_prot != prot) {
+        guard_flush(t);
+        t->guard = va;
+        t->guard_prot = prot;
+    }
+    t->guard_end = va + PAGE_SIZE;
+}
+
+/* What is in place is to's too. `keep`: from's frame is the same. */
+static int pass_equal(struct transit *t, uintptr_t va, unsigned old, u64 value, bool keep) NO_LOCK_ANALYSIS
+{
+    struct frame *theirs = saved_frame(value);
+    unsigned prot = saved_prot(value);
+
+    theirs->equal++;
+    theirs->refs++;
+    if (keep)
+        keep_frame(t, va, theirs, old);
+    else
+        frame_put(theirs);
+    if (keep && !t->discard && guard_worth(theirs, old, prot)) {
+        guard_add(t, va, prot);
+        return 0;
+    }
+    saved_drop(t->to, va);
+    return protect(va, old | TARGET_READ, prot);
+}
+
 /*
  * Both have a page: `value` is to's. Equal content is shared. What from's file can give again (`clean`) is not kept:
  * no clean mapping ever has saved pages.
@@ -219,40 +241,27 @@ static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *th
 static int pass_saved(struct transit *t, uintptr_t va, unsigned old, u64 value, bool clean) NO_LOCK_ANALYSIS
 {
     struct frame *theirs = saved_frame(value);
-    unsigned readable = old | TARGET_READ, prot = saved_prot(value);
+    unsigned readable = old | TARGET_READ;
     bool keep = !t->discard && !clean;
     int err = protect(va, old, readable);
 
     if (err)
         return err;
-    (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
     if (clean)
         mm_rss_add(t->from, -1);
-    if (page_equal((void *)va, theirs->page)) {
-        theirs->refs++;
-        if (keep)
-            keep_frame(t, va, theirs, old);
-        else
-            frame_put(theirs);
-        err = protect(va, readable, prot);
-    } else {
-        err = trade(t, va, readable, theirs, prot, keep);
-    }
+    if (page_equal((void *)va, theirs->page))
+        return pass_equal(t, va, old, value, keep);
+    (void)radix_delete(&t->to->saved, va >> PAGE_SHIFT);
+    err = trade(t, va, readable, theirs, saved_prot(value), keep);
     frame_put(theirs);
     return err;
 }
 
-/* Only `from` has a page there. What `to` maps there, if anything, it has never touched. */
-static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
+/* The page in place goes, as `to` has none there. What it maps there, if anything, it has never touched. */
+static int make_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
 {
     struct vma *v = mm_find(t->to, va);
-    int err = protect(va, old, old | TARGET_READ);
 
-    if (err)
-        return err;
-    if (!t->discard && save_copy(t->from, va, old, false))
-        give_up(t, va);
-    old |= TARGET_READ;
     if (old == RW && v && vma_anonymous(v) && vma_prot(v->flags) == RW) {
         memset((void *)va, 0, PAGE_SIZE);
         mm_rss_add(t->to, 1);
@@ -264,6 +273,38 @@ static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANA
         return 0;
     }
     return pages_release(va, va + PAGE_SIZE);
+}
+
+/* Only `from` has a page there. */
+static int pass_empty(struct transit *t, uintptr_t va, unsigned old) NO_LOCK_ANALYSIS
+{
+    int err = protect(va, old, old | TARGET_READ);
+
+    if (err)
+        return err;
+    if (!t->discard && save_copy(t->from, va, old, false))
+        give_up(t, va);
+    return make_empty(t, va, old | TARGET_READ);
+}
+
+/* from's content is saved already; it is to's too, or makes way. */
+static int pass_guarded(struct transit *t, uintptr_t va, u64 own, u64 value) NO_LOCK_ANALYSIS
+{
+    unsigned prot = saved_prot(own);
+    int err;
+
+    if (value && saved_frame(value) == saved_frame(own) && saved_prot(value) == prot)
+        return 0;
+    err = guard_end(va, prot);
+    if (err)
+        return err;
+    if (t->discard)
+        saved_drop(t->from, va);
+    if (!value)
+        return make_empty(t, va, prot);
+    err = replace(va, prot, saved_frame(value)->page, saved_prot(value));
+    saved_drop(t->to, va);
+    return err;
 }
 
 /* How far from `va` on `to` maps the same part of the same file, as unwritten as `v` of `t->from`. */
@@ -291,10 +332,13 @@ static int drop_clean(struct transit *t, uintptr_t va) NO_LOCK_ANALYSIS
     return err;
 }
 
-static int put_page(struct transit *t, uintptr_t va, unsigned prot, bool clean) NO_LOCK_ANALYSIS
+static int put_page(struct transit *t, uintptr_t va, u8 state, bool clean) NO_LOCK_ANALYSIS
 {
-    u64 value = radix_get(&t->to->saved, va >> PAGE_SHIFT);
+    u64 value = saved_get(t->to, va), own = ps_guarded(state) ? saved_get(t->from, va) : 0;
+    unsigned prot = state & PS_PERM;
 
+    if (own)
+        return pass_guarded(t, va, own, value);
     if (value)
         return pass_saved(t, va, prot, value, clean);
     return clean ? drop_clean(t, va) : pass_empty(t, va, prot);
@@ -313,11 +357,12 @@ static void put_run(struct transit *t, struct vma *v, uintptr_t va, uintptr_t en
             va = same;
             continue;
         }
-        err = put_page(t, va, state & PS_PERM, clean);
+        err = put_page(t, va, state, clean);
         if (err)
             give_up_both(t, va, err);
         va += PAGE_SIZE;
     }
+    guard_flush(t);
 }
 
 static void put_range(struct transit *t, struct vma *v, uintptr_t start, uintptr_t end) NO_LOCK_ANALYSIS
@@ -374,21 +419,23 @@ static int bring_page(uintptr_t va, const void *content, unsigned prot)
     return pages_commit_copy(va, content, prot | TARGET_READ);
 }
 
-/* What is still saved has no counterpart in place. */
+/* What is still saved has no counterpart in place, or is guarded there. */
 static void bring(struct mm *to)
 {
     u64 index = 0, value;
 
-    while ((value = radix_next(&to->saved, &index))) {
+    for (; (value = radix_next(&to->saved, &index)); index++) {
         uintptr_t va = index << PAGE_SHIFT;
-        int err = bring_page(va, saved_frame(value)->page, saved_prot(value));
+        int err;
 
+        if (ps_guarded(ps_get(va)))
+            continue;
+        err = bring_page(va, saved_frame(value)->page, saved_prot(value));
         if (err) {
             lose(to, va, err);
             break;
         }
-        (void)radix_delete(&to->saved, index);
-        frame_put(saved_frame(value));
+        saved_drop(to, va);
     }
 }
 
@@ -416,8 +463,10 @@ void exchange(struct family *f, struct mm *from, struct mm *to, bool discard)
 
     assert_held(&f->lock);
     lock_both(from, to);
-    if (from)
+    if (from) {
+        guard_check(from);
         put_away(&t);
+    }
     bring(to);
     unlock_both(from, to);
 }
@@ -460,6 +509,7 @@ int exchange_copy(struct mm *mm) NO_LOCK_ANALYSIS /* f is mm->family */
     int err = 0;
 
     mutex_lock(&f->lock);
+    err = guard_lift(mm);
     for (struct vma *v = mm_find_next(mm, 0); v && !err; v = vma_next(v)) {
         if (!(v->flags & VM_SHARED) && !vma_clean(v))
             err = copy_vma(mm, v);

@@ -44,6 +44,7 @@
 #define PS_IDLE    0x20u /* owned, zeroed by MADV_DONTNEED, trimmed if still zero; not counted resident */
 #define PS_BUSY    0x40u /* present, being released: by the reclaimer if free or idle, else its owner */
 #define PS_COMING  0x80u /* absent, its owner is committing it */
+#define PS_GUARD   0x80u /* with PS_PRESENT: saved.h */
 
 u8 ps_get(uintptr_t va);
 /* Absent pages become PS_COMING, so that ps_set cannot fail. -ENOMEM: they stay absent. */

@@ -102,6 +102,7 @@ int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot)
     unsigned old = state & PS_PERM;
     if (old == prot)
         return 0;
+    state &= ~PS_GUARD;
     if (old & ~prot)
         ps_set(start, end, (state & ~PS_PERM) | (old & prot));
     int err = target_mem_protect(start, (end - start) >> PAGE_SHIFT, old, prot);
