@@ -51,13 +51,18 @@ static int enter(struct host_context *ctx, unsigned *function, uint64_t rdi, uin
     if (*function == SGX_ERESUME && ctx->notice) {
         ctx->in_handler = 1;
         ctx->struck = 1;
+        ctx->notice = 0;
         *function = SGX_EENTER;
     }
     if (*function == SGX_EENTER) {
-        /* At CSSA 0 the enclave looks by itself, but what came just now might miss its look. */
-        if (ctx->notice && !ctx->in_handler)
+        /*
+         * At CSSA 0 the enclave looks by itself, but what came just now might miss its look. At CSSA 1 it looks at an
+         * exception only: what came meanwhile waits for the resume.
+         */
+        if (ctx->notice && !ctx->in_handler) {
+            ctx->notice = 0;
             signals_nudge(ctx);
-        ctx->notice = 0;
+        }
         ctx->entries++;
     } else {
         ctx->resumes++;

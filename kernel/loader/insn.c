@@ -64,6 +64,8 @@ static void classify(const ZydisDecodedInstruction *z, struct insn *out)
     out->target = 0;
     if (map_0f && z->opcode == 0x05) {
         out->kind = INSN_SYSCALL;
+    } else if (map_0f && z->opcode == 0xa2) {
+        out->kind = INSN_CPUID;
     } else if (z->raw.imm[0].is_relative) {
         out->kind = INSN_TARGET;
         out->target = z->length + z->raw.imm[0].value.s;

@@ -10,6 +10,7 @@ enum insn_kind {
     INSN_FIXED,  /* anything else without a known target */
     INSN_TARGET, /* names an address relative to itself: branches, calls, LEA of code */
     INSN_SYSCALL,
+    INSN_CPUID,
 };
 
 struct insn {

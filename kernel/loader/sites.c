@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The search: every `0f 05` in executable segments is a candidate; the function around each is
- * decoded from a known start to its known end; what turns out to be a syscall instruction gets the
+ * The search: every `0f 05` (syscall) and `0f a2` (cpuid) in executable segments is a candidate; the function around
+ * each is decoded from a known start to its known end; what turns out to be such an instruction gets the
  * best window of whole instructions that five bytes of jump may cover.
  *
  * A window is refused when anything may enter it behind its first byte: a direct branch or an
@@ -31,7 +31,7 @@
 #define MARK_SIZE   0x0fu /* an instruction of this size starts here */
 #define MARK_TARGET 0x10u
 #define MARK_PLAIN  0x20u
-#define MARK_CALL   0x40u /* a syscall instruction */
+#define MARK_CALL   0x40u /* a syscall or CPUID instruction */
 
 /* Which 64-byte blocks of the image (modulo the filter's size) hold bytes near candidates. */
 #define FILTER_SHIFT 6
@@ -91,18 +91,23 @@ static int add_candidate(struct search *s, u64 va)
 
 #define BYTES(b) (0x0101010101010101UL * (b))
 
-/* True when one of eight bytes is 05. */
-static bool has_05(const u8 *p)
+/* The high bit of each byte that is 0, and perhaps of some that are 1. */
+static u64 zero_bytes(u64 x)
+{
+    return (x - BYTES(0x01)) & ~x & BYTES(0x80);
+}
+
+/* False: none of eight bytes is 05 or a2. */
+static bool has_second(const u8 *p)
 {
     u64 x;
 
     memcpy(&x, p, sizeof(x));
-    x ^= BYTES(0x05);
-    return (x - BYTES(0x01)) & ~x & BYTES(0x80);
+    return zero_bytes(x ^ BYTES(0x05)) | zero_bytes(x ^ BYTES(0xa2));
 }
 
 /*
- * Pairs 0f 05, but not the frequent ones inside displacements and constants: no code goes on with
+ * Pairs 0f 05 and 0f a2, but not the frequent ones inside displacements and constants: no code goes on with
  * 00 (ADD to a byte in memory) after a syscall.
  */
 static int scan_chunk(struct search *s, const struct chunk *c)
@@ -112,11 +117,11 @@ static int scan_chunk(struct search *s, const struct chunk *c)
     int err = 0;
 
     while (!err && i < c->size) {
-        if (i + 8 <= c->size && !has_05(b + i)) {
+        if (i + 8 <= c->size && !has_second(b + i)) {
             i += 8;
             continue;
         }
-        if (b[i] == 0x05 && b[i - 1] == 0x0f && (i + 1 == c->size || b[i + 1] != 0x00))
+        if ((b[i] == 0x05 || b[i] == 0xa2) && b[i - 1] == 0x0f && (i + 1 == c->size || b[i + 1] != 0x00))
             err = add_candidate(s, c->va + i - 1);
         i++;
     }
@@ -301,7 +306,7 @@ static bool decode(struct code *c)
         c->marks[at] |= insn.size;
         if (insn.kind == INSN_PLAIN)
             c->marks[at] |= MARK_PLAIN;
-        else if (insn.kind == INSN_SYSCALL)
+        else if (insn.kind == INSN_SYSCALL || insn.kind == INSN_CPUID)
             c->marks[at] |= MARK_CALL;
         target = (s64)at + insn.target;
         if (insn.kind == INSN_TARGET && target >= 0 && (u64)target < c->size)
@@ -472,6 +477,7 @@ static int add_site(struct search *s, const struct code *c, size_t call, struct 
         return 0;
     site->pre = (u8)(call - w.start);
     site->post = (u8)(w.end - call - 2);
+    site->cpuid = c->bytes[call + 1] == 0xa2;
     memcpy(site->bytes, c->bytes + w.start, w.end - w.start);
     out->count++;
     return 0;

@@ -14,10 +14,10 @@ struct site_list {
     size_t count;
     u32 trampolines; /* bytes that all trampolines take */
     /* For reports. */
-    size_t candidates; /* byte pairs 0f 05 in executable segments */
+    size_t candidates; /* byte pairs 0f 05 and 0f a2 in executable segments */
     size_t unproven;   /* of those: in no code whose decoding is certain */
     size_t data;       /* of those: inside another instruction */
-    size_t skipped;    /* syscalls left to the trap: rt_sigreturn, or no room */
+    size_t skipped;    /* syscalls and CPUIDs left to the trap: rt_sigreturn, or no room */
 };
 
 /* 0 with *out filled (perhaps with no site), or -errno: no ELF file, unreadable, -ENOMEM. */

@@ -5,16 +5,31 @@
 #include <kernel/string.h>
 #include <kernel/thread_area.h>
 
+#define KEEP_SIZE 9u /* CPUID's RCX */
 #define LEA_SIZE  7u
 #define JUMP_SIZE 8u
-#define CALL_SIZE (LEA_SIZE + JUMP_SIZE)
 
 static const u8 g_lea_rcx[3] = {0x48, 0x8d, 0x0d}; /* disp32 follows */
 static const u8 g_jump[JUMP_SIZE] = {0x65, 0xff, 0x24, 0x25, TA_SYSCALL_ENTRY, 0, 0, 0};
+static const u8 g_cpuid_jump[JUMP_SIZE] = {0x65, 0xff, 0x24, 0x25, TA_CPUID_ENTRY, 0, 0, 0};
+static const u8 g_keep_rcx[KEEP_SIZE] = {0x65, 0x48, 0x89, 0x0c, 0x25, TA_CPUID_RCX, 0, 0, 0};
+
+_Static_assert(TA_CPUID_RCX <= 0xff && TA_CPUID_ENTRY <= 0xff, "one byte of each displacement");
+
+static size_t keep_size(const struct site *s)
+{
+    return s->cpuid ? KEEP_SIZE : 0;
+}
+
+/* What stands for the instruction itself. */
+static size_t call_size(const struct site *s)
+{
+    return keep_size(s) + LEA_SIZE + JUMP_SIZE;
+}
 
 size_t trampoline_size(const struct site *s)
 {
-    return (size_t)s->pre + CALL_SIZE + (s->post ? s->post + SITE_PATCH_SIZE : 0);
+    return (size_t)s->pre + call_size(s) + (s->post ? s->post + SITE_PATCH_SIZE : 0);
 }
 
 /* The displacement from the end of an instruction at `end`; false when 32 bits cannot hold it. */
@@ -30,7 +45,7 @@ static bool put_rel32(u8 *out, u64 end, u64 target)
 /* Where the kernel returns to. */
 static u64 return_address(const struct site *s, u64 va, u64 at)
 {
-    return s->post ? at + s->pre + CALL_SIZE : va + s->pre + 2;
+    return s->post ? at + s->pre + call_size(s) : va + s->pre + 2;
 }
 
 bool trampoline_write(const struct site *s, u64 va, u64 at, u8 *out)
@@ -40,10 +55,12 @@ bool trampoline_write(const struct site *s, u64 va, u64 at, u8 *out)
 
     memcpy(p, s->bytes, s->pre);
     p += s->pre;
+    memcpy(p, g_keep_rcx, keep_size(s));
+    p += keep_size(s);
     memcpy(p, g_lea_rcx, sizeof(g_lea_rcx));
-    ok = put_rel32(p + sizeof(g_lea_rcx), at + s->pre + LEA_SIZE, return_address(s, va, at));
-    memcpy(p + LEA_SIZE, g_jump, JUMP_SIZE);
-    p += CALL_SIZE;
+    ok = put_rel32(p + sizeof(g_lea_rcx), at + (u64)(p - out) + LEA_SIZE, return_address(s, va, at));
+    memcpy(p + LEA_SIZE, s->cpuid ? g_cpuid_jump : g_jump, JUMP_SIZE);
+    p += LEA_SIZE + JUMP_SIZE;
     if (s->post) {
         memcpy(p, s->bytes + s->pre + 2, s->post);
         p += s->post;
@@ -59,21 +76,37 @@ void trampoline_patch(u64 va, u64 at, u8 out[static SITE_PATCH_SIZE])
     (void)put_rel32(out + 1, va + SITE_PATCH_SIZE, at);
 }
 
+/* What the thread's last rewritten CPUID kept. */
+static u64 kept_rcx(void)
+{
+    u64 rcx;
+
+    asm volatile("mov %%gs:%c1, %0" : "=r"(rcx) : "i"(TA_CPUID_RCX));
+    return rcx;
+}
+
+/* RCX as the site has it, at `k` in the trampoline: dead before a syscall, which leaves it behind itself. */
+static u64 site_rcx(const struct site *s, u64 k, u64 va, u64 at, u64 rcx)
+{
+    if (s->cpuid)
+        return k == s->pre + KEEP_SIZE + LEA_SIZE ? kept_rcx() : rcx;
+    return s->post && rcx == return_address(s, va, at) ? va + s->pre + 2 : rcx;
+}
+
 bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs)
 {
     u64 k = regs->rip - at;
-    u64 syscall = va + s->pre;
+    u64 call = va + s->pre;
 
     if (k >= trampoline_size(s))
         return false;
     if (k <= s->pre)
         regs->rip = va + k;
-    else if (k < (u64)s->pre + CALL_SIZE) /* RCX is dead before a syscall */
-        regs->rip = syscall;
+    else if (k < s->pre + call_size(s))
+        regs->rip = call;
     else /* the jump back (k beyond post's end) does nothing itself */
-        regs->rip = syscall + 2 + min(k - s->pre - CALL_SIZE, (u64)s->post);
-    if (s->post && regs->rcx == return_address(s, va, at))
-        regs->rcx = syscall + 2;
+        regs->rip = call + 2 + min(k - s->pre - call_size(s), (u64)s->post);
+    regs->rcx = site_rcx(s, k, va, at, regs->rcx);
     return true;
 }
 
@@ -89,6 +122,6 @@ bool trampoline_show(const struct site *s, u64 va, u64 at, struct regs *regs)
     }
     if (s->post == 0 || k < (u64)s->pre + 2)
         return false;
-    regs->rip = at + k - 2 + CALL_SIZE;
+    regs->rip = at + k - 2 + call_size(s);
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One rewritten syscall site: what is replaced, the code that stands in for it, and how the two map
- * onto each other. Pure.
+ * One rewritten site of a syscall or CPUID instruction: what is replaced, the code that stands in for it, and how the
+ * two map onto each other. Pure, but for the thread's own RCX (hide).
  *
  *   the program, before        after              the trampoline
  *   P: pre instructions        P: jmp T           T:        pre
@@ -9,6 +9,9 @@
  *      post instructions          ...                       jmp  *%gs:TA_SYSCALL_ENTRY
  *   E: ...                     E: ...             [R:       post
  *                                                           jmp  E]
+ *
+ * For CPUID, to which RCX matters: S: cpuid, and T: pre; mov %rcx, %gs:TA_CPUID_RCX; lea R(%rip), %rcx;
+ * jmp *%gs:TA_CPUID_ENTRY.
  *
  * Five bytes at P, all in one page, are replaced. Without post instructions the kernel returns
  * straight to S + 2, which then lies at or behind P + 5. Either of pre and post may be empty, not
@@ -23,12 +26,13 @@
 #define SITE_PATCH_SIZE 5u
 #define SITE_PART_MAX   15u /* bytes of pre, and of post */
 #define SITE_BYTES_MAX  (2 * SITE_PART_MAX + 2)
-#define TRAMPOLINE_MAX  (2 * SITE_PART_MAX + 20)
+#define TRAMPOLINE_MAX  (2 * SITE_PART_MAX + 29)
 
 struct site {
     u64 offset;               /* of P in the file */
     u32 trampoline;           /* of T in the file's block of trampolines */
     u8 pre, post;             /* bytes */
+    bool cpuid;
     u8 bytes[SITE_BYTES_MAX]; /* the original ones, from P to E */
 };
 

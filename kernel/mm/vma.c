@@ -254,10 +254,13 @@ static bool same_name(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Whether `b`, right behind `a`, may become part of it. */
+/*
+ * Whether `b`, right behind `a`, may become part of it. What was written stays apart from what was not (Linux looks at
+ * their anon_vma): a library's read-only data is shared by relatives and kept, its relocated data is not.
+ */
 static bool vma_joins(const struct vma *a, const struct vma *b)
 {
-    if (a->end != b->start || ((a->flags ^ b->flags) & ~VM_WRITTEN) || a->file != b->file)
+    if (a->end != b->start || a->flags != b->flags || a->file != b->file)
         return false;
     if ((a->flags & VM_SPECIAL) || a->object != b->object || !same_name(a->name, b->name))
         return false;
@@ -269,14 +272,12 @@ struct vma *vma_merge(struct mm *mm, struct vma *v, struct list *dead)
     struct vma *prev = vma_prev(v), *next = vma_next(v);
     for (; next && vma_joins(v, next); next = vma_next(v)) {
         uintptr_t end = next->end;
-        v->flags |= next->flags & VM_WRITTEN;
         vma_unlink(mm, next);
         list_add(dead, &next->dead_link);
         vma_set_range(mm, v, v->start, end);
     }
     if (prev && vma_joins(prev, v)) {
         uintptr_t end = v->end;
-        prev->flags |= v->flags & VM_WRITTEN;
         vma_unlink(mm, v);
         list_add(dead, &v->dead_link);
         vma_set_range(mm, prev, prev->start, end);

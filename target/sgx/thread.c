@@ -59,6 +59,7 @@ struct thread_area *sgx_area_init(u64 block, u32 id)
     *tt = (struct target_thread){.area = area, .id = id};
     area->self = area;
     area->syscall_entry = arch_syscall_entry;
+    area->cpuid_entry = arch_cpuid_entry;
     area->kstack = block + THREAD_KSTACK_OFF + THREAD_KSTACK_SIZE;
     area->estack = block + THREAD_ESTACK_OFF + THREAD_ESTACK_SIZE;
     area->ssa = block + THREAD_SSA_OFF;

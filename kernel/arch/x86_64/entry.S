@@ -90,11 +90,12 @@
 
         .text
 
-/* struct regs' part that a syscall fills; the caller's RSP is in the thread area. */
-        .globl  arch_syscall_entry
-        .hidden arch_syscall_entry
-        .type   arch_syscall_entry, @function
-arch_syscall_entry:
+/*
+ * Fills struct regs at the top of the kernel stack. RCX is the return address, `saved_rcx` what the program has in it
+ * afterwards; the caller's RSP is in the thread area. Destroys R11 and the flags, which stand in struct regs:
+ * AC and DF, where the program had set them, are off.
+ */
+        .macro  enter_from_user saved_rcx
         mov     %rsp, %gs:TA_USER_RSP
         mov     %gs:TA_KSTACK, %rsp
         lea     -24(%rsp), %rsp                 /* trapno, error, addr */
@@ -105,30 +106,50 @@ arch_syscall_entry:
         push    %rdi
         push    %rsi
         push    %rdx
-        push    %rcx
+        push    \saved_rcx
         push    %rax
         push    %r8
         push    %r9
         push    %r10
-        mov     R_RFLAGS-R_R10(%rsp), %r11
         push    %r11
+        mov     R_RFLAGS-R_R11(%rsp), %r11
         push    %rbx
         push    %rbp
         push    %r12
         push    %r13
         push    %r14
         push    %r15
+        test    $0x40400, %r11d                 /* AC or DF */
+        jz      1f
+        push    $2
+        popfq
+1:
+        .endm
+
+        .globl  arch_syscall_entry
+        .hidden arch_syscall_entry
+        .type   arch_syscall_entry, @function
+arch_syscall_entry:
+        enter_from_user %rcx
         CFI_REGS_AT_RSP
-        test    $0x40400, %r11d                 /* AC or DF set by the program */
-        jnz     3f
-1:      mov     %rsp, %rdi
+        mov     %r11, R_R11(%rsp)
+        mov     %rsp, %rdi
         call    syscall_dispatch
         jmp     arch_ret_to_user
-3:      push    $2
-        popfq
-        jmp     1b
         .cfi_endproc
         .size   arch_syscall_entry, . - arch_syscall_entry
+
+        .globl  arch_cpuid_entry
+        .hidden arch_cpuid_entry
+        .type   arch_cpuid_entry, @function
+arch_cpuid_entry:
+        enter_from_user %gs:TA_CPUID_RCX
+        CFI_REGS_AT_RSP
+        mov     %rsp, %rdi
+        call    trap_cpuid
+        jmp     arch_ret_to_user
+        .cfi_endproc
+        .size   arch_cpuid_entry, . - arch_cpuid_entry
 
 /* From the exception handler's first stage: RSP = struct regs at the top of the kernel stack. */
         .globl  arch_trap_user_entry

@@ -54,7 +54,7 @@ static void emulate_syscall(struct regs *r)
     syscall_dispatch(r);
 }
 
-static void emulate_cpuid(struct regs *r)
+void trap_cpuid(struct regs *r)
 {
     u32 out[4];
 
@@ -63,6 +63,12 @@ static void emulate_cpuid(struct regs *r)
     r->rbx = out[1];
     r->rcx = out[2];
     r->rdx = out[3];
+    r->orig_rax = -1; /* no system call to restart */
+}
+
+static void emulate_cpuid(struct regs *r)
+{
+    trap_cpuid(r);
     r->rip += 2;
 }
 

@@ -22,6 +22,8 @@
 #define TA_SAVED_FS      0x60 /* the program's FS base while outside */
 #define TA_XSAVE         0x68 /* where vector state is kept while outside */
 #define TA_XFRM          0x70
+#define TA_CPUID_ENTRY   0x78 /* as TA_SYSCALL_ENTRY, for rewritten CPUID instructions */
+#define TA_CPUID_RCX     0x80 /* their ECX: RCX has the return address */
 
 #define TS_FRESH    0 /* never entered */
 #define TS_INSIDE   1 /* running, or interrupted: no entry at CSSA 0 is legal */
@@ -48,6 +50,8 @@ struct thread_area {
     u64 saved_fs;
     void *xsave;
     u64 xfrm;
+    void (*cpuid_entry)(void);
+    u64 cpuid_rcx;
     /* Not known to assembly. */
     struct host_thread __host *host; /* checked to lie outside, aligned */
     u64 ssa;                         /* address of SSA frame 0 */
@@ -63,6 +67,8 @@ _Static_assert(offsetof(struct thread_area, syscall_entry) == TA_SYSCALL_ENTRY, 
 _Static_assert(offsetof(struct thread_area, kstack) == TA_KSTACK, "");
 _Static_assert(offsetof(struct thread_area, user_rsp) == TA_USER_RSP, "");
 _Static_assert(offsetof(struct thread_area, ret_rip) == TA_RET_RIP, "");
+_Static_assert(offsetof(struct thread_area, cpuid_entry) == TA_CPUID_ENTRY, "");
+_Static_assert(offsetof(struct thread_area, cpuid_rcx) == TA_CPUID_RCX, "");
 _Static_assert(offsetof(struct thread_area, state) == TA_STATE, "");
 _Static_assert(offsetof(struct thread_area, hostcall_rsp) == TA_HOSTCALL_RSP, "");
 _Static_assert(offsetof(struct thread_area, host_rsp) == TA_HOST_RSP, "");

@@ -32,6 +32,8 @@ extern const char kernel_text_start[], kernel_text_end[];
 
 /* entry.S */
 void arch_syscall_entry(void);
+/* The same for CPUID: all registers but RAX to RDX, and the flags, are the program's again afterwards. */
+void arch_cpuid_entry(void);
 void arch_trap_user_entry(void);
 void arch_trap_kernel_entry(void);
 void arch_ret_to_user(void);
@@ -40,6 +42,8 @@ _Noreturn void arch_enter_user(struct regs *regs);
 
 /* trap.c: stage two, on the kernel stack; the program's vector registers are live. */
 void trap_user(struct regs *regs);
+/* From arch_cpuid_entry: answers for RAX and RCX. */
+void trap_cpuid(struct regs *regs);
 void trap_kernel(struct regs *regs);
 void trap_exit_work(struct regs *regs);
 

@@ -13,5 +13,7 @@ void hosted_gs_install(void);
 
 /* Calls that came through the entry so far, and the last one's number and return address. */
 extern __attribute__((visibility("hidden"))) uint64_t hosted_calls, hosted_last_nr, hosted_last_rcx;
+/* CPUID instructions that came through theirs. */
+extern __attribute__((visibility("hidden"))) uint64_t hosted_cpuids;
 
 #endif

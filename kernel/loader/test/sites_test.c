@@ -9,7 +9,9 @@
 
 #include <kernel/alloc.h>
 #include <kernel/string.h>
+#include <kernel/thread_area.h>
 
+#include <cpuid.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -222,6 +224,29 @@ static void addresses(void **state)
     assert_int_equal(r.rcx, 7);
 }
 
+/* RCX is an input of CPUID: kept while the trampoline has another use for it. */
+static void cpuid_addresses(void **state)
+{
+    struct site s = {.pre = 5, .post = 3, .cpuid = true};
+    struct regs r;
+
+    hosted_gs_install();
+    check_addresses(&s, (size_t[]){0, 3, 5, 7, SIZE_MAX});
+    asm volatile("movq $77, %%gs:%c0" ::"i"(TA_CPUID_RCX));
+    r = (struct regs){.rip = 0x20000 + 5 + 9, .rcx = 4}; /* at the LEA */
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_int_equal(r.rip, 0x10005);
+    assert_int_equal(r.rcx, 4);
+    r = (struct regs){.rip = 0x20000 + 5 + 16, .rcx = 0x20000 + 29}; /* at the jump */
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_int_equal(r.rip, 0x10005);
+    assert_int_equal(r.rcx, 77);
+    r = (struct regs){.rip = 0x20000 + 29, .rcx = 6}; /* behind it: a result */
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_int_equal(r.rip, 0x10007);
+    assert_int_equal(r.rcx, 6);
+}
+
 static void out_of_reach(void **state)
 {
     struct site s = {.pre = 5};
@@ -279,6 +304,46 @@ static void run_replaced(void **state)
     munmap(text, 0x20000);
 }
 
+/* With RCX as an input, and results that instructions behind it use. */
+static void run_cpuid(void **state)
+{
+    static struct made m;
+    struct site_list l;
+    u8 *text =
+        mmap(NULL, 0x20000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    u8 *block = text + 0x10000;
+    u8 code[256];
+    size_t a = from_hex("53 b804000000 b902000000 0fa2 89c8 5b c3", code); /* a move in front */
+    size_t b = from_hex("53 89f8 89f1 eb00 0fa2 89d8 90 5b c3", code + a); /* jumped to: moves behind */
+    unsigned (*fn)(unsigned leaf, unsigned subleaf);
+    unsigned eax, ebx, ecx, edx;
+    u64 calls;
+
+    made_init(&m);
+    made_code(&m, code, a + b, (size_t[]){a, b, 0});
+    find(&m, &l);
+    assert_int_equal(l.count, 2);
+    memcpy(text, m.data, sizeof(m.data));
+    for (size_t i = 0; i < l.count; i++) {
+        u64 va = (u64)text + l.sites[i].offset, at = (u64)block + l.sites[i].trampoline;
+
+        assert_true(l.sites[i].cpuid);
+        assert_true(trampoline_write(&l.sites[i], va, at, (u8 *)at));
+        trampoline_patch(va, at, (u8 *)va);
+    }
+    hosted_gs_install();
+    calls = hosted_cpuids;
+    __cpuid_count(4, 2, eax, ebx, ecx, edx);
+    fn = (void *)(text + MADE_CODE_OFF);
+    assert_int_equal(fn(0, 0), ecx);
+    __cpuid_count(7, 0, eax, ebx, ecx, edx);
+    fn = (void *)(text + MADE_CODE_OFF + a);
+    assert_int_equal(fn(7, 0), ebx);
+    assert_int_equal(hosted_cpuids, calls + 2);
+    sites_free(&l);
+    munmap(text, 0x20000);
+}
+
 static ssize_t read_fd(void *ctx, void *buf, size_t size, u64 pos)
 {
     return pread(*(int *)ctx, buf, size, (off_t)pos);
@@ -316,8 +381,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(corpus),       cmocka_unit_test(referred_from_elsewhere),
         cmocka_unit_test(swept),        cmocka_unit_test(never_across_pages),
-        cmocka_unit_test(addresses),    cmocka_unit_test(out_of_reach),
-        cmocka_unit_test(run_replaced), cmocka_unit_test(real_libraries),
+        cmocka_unit_test(addresses),    cmocka_unit_test(cpuid_addresses),
+        cmocka_unit_test(out_of_reach),
+        cmocka_unit_test(run_replaced), cmocka_unit_test(run_cpuid),
+        cmocka_unit_test(real_libraries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
