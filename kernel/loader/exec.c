@@ -319,7 +319,7 @@ static void flush_old(struct exec *x, struct mm *mm)
     struct mm *old = t->mm;
 
     publish(x);
-    futex_exit(t);
+    futex_exit(t, false);
     signal_exec(t);
     files_close_on_exec(t->files);
     t->clear_child_tid = NULL;

@@ -61,7 +61,7 @@ static void task_release(struct task *t)
     struct files *files;
     struct fs_context *fs;
 
-    futex_exit(t);
+    futex_exit(t, true);
     mm_leave();
     spin_lock(&g->lock);
     mm = t->mm;

@@ -88,5 +88,10 @@ struct task *task_of_pid(pid_t pid);
 
 /* Wakes at most `count` waiters of a futex word whose bitset meets `bitset`; their number. */
 int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset);
+/*
+ * proc/futex_pi.c: `t` ends (`ends`) or runs another program: the first who waits for a priority-inheritance lock of
+ * its own takes it. After the robust list, so that who finds it gone may rely on the words.
+ */
+void futex_pi_exit(struct task *t, bool ends);
 
 #endif

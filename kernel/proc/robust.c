@@ -38,16 +38,17 @@ long sys_get_robust_list(pid_t pid, void __user *head, void __user *size)
 }
 
 /*
- * A mutex that its dead owner held: says so and wakes one waiter. `pending`: it may have been unlocked, and nobody
- * woken yet.
+ * A mutex that its dead owner held: says so and wakes one waiter, but those of a
+ * priority-inheritance mutex hear of it from futex_pi_exit(). `pending`: it may have been unlocked,
+ * and nobody woken yet.
  */
-static int release_one(u32 __user *word, pid_t owner, bool pending)
+static int release_one(u32 __user *word, pid_t owner, bool pi, bool pending)
 {
     u32 v, seen;
 
     if ((uintptr_t)word % sizeof(u32) || get_user(seen, word))
         return -EFAULT;
-    if (pending && !seen)
+    if (pending && !pi && !(seen & FUTEX_TID_MASK))
         (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     do {
         v = seen;
@@ -56,12 +57,17 @@ static int release_one(u32 __user *word, pid_t owner, bool pending)
         if (cmpxchg_user(word, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
             return -EFAULT;
     } while (seen != v);
-    if (v & FUTEX_WAITERS)
+    if (!pi && (v & FUTEX_WAITERS))
         (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     return 0;
 }
 
-/* The low bit of an entry says that it is a priority-inheritance mutex. */
+/* An entry's low bit says that it is a priority-inheritance mutex. */
+static bool entry_pi(uintptr_t entry)
+{
+    return entry & 1;
+}
+
 static u32 __user *entry_word(uintptr_t entry, long offset)
 {
     return (u32 __user *)((entry & ~1UL) + (u64)offset);
@@ -70,29 +76,30 @@ static u32 __user *entry_word(uintptr_t entry, long offset)
 static void robust_exit(struct task *t)
 {
     struct robust_list_head head;
-    uintptr_t entry, next, end = (uintptr_t)t->robust_list;
+    uintptr_t entry, next, pending, end = (uintptr_t)t->robust_list;
     int err = 0;
 
     if (!end || copy_from_user(&head, t->robust_list, sizeof(head)))
         return;
     entry = (uintptr_t)head.list.next;
+    pending = (uintptr_t)head.list_op_pending;
     for (unsigned i = 0; (entry & ~1UL) != end && i < ROBUST_LIST_LIMIT && !err; i++) {
         /* The entry's link is read before its owner may free it. */
         err = copy_from_user(&next, (const void __user *)(entry & ~1UL), sizeof(next));
-        if (!err && entry != (uintptr_t)head.list_op_pending)
-            err = release_one(entry_word(entry, head.futex_offset), t->tid, false);
+        if (!err && (entry & ~1UL) != (pending & ~1UL))
+            err = release_one(entry_word(entry, head.futex_offset), t->tid, entry_pi(entry), false);
         entry = next;
     }
-    if (head.list_op_pending)
-        (void)release_one(entry_word((uintptr_t)head.list_op_pending, head.futex_offset), t->tid,
-                          !((uintptr_t)head.list_op_pending & 1));
+    if (pending)
+        (void)release_one(entry_word(pending, head.futex_offset), t->tid, entry_pi(pending), true);
 }
 
-void futex_exit(struct task *t)
+void futex_exit(struct task *t, bool ends)
 {
     u32 zero = 0;
 
     robust_exit(t);
+    futex_pi_exit(t, ends);
     if (t->clear_child_tid && !copy_to_user(t->clear_child_tid, &zero, sizeof(zero)))
         (void)futex_wake(t->clear_child_tid, true, 1, FUTEX_BITSET_MATCH_ANY);
 }

@@ -174,6 +174,11 @@ struct task {
     void __user *robust_list;
     size_t robust_list_size;
 
+    /* Futexes with priority inheritance; guarded by proc/futex_pi.c's lock. */
+    struct list pi_states;                    /* pi_state.owned: locks of its own that others wait for; next NULL: never any */
+    struct pi_waiter *pi_blocked;             /* how it waits for another's lock, or NULL */
+    bool futex_gone;                          /* has ended: owns no lock from now on */
+
     u64 fs_base;                              /* the program's, valid while it is not running */
     u64 utime_ns, stime_ns, nvcsw, nivcsw, minflt, majflt;
     u64 rchar, wchar, syscr, syscw;           /* /proc/PID/io; own thread writes */
@@ -307,8 +312,11 @@ _Noreturn void task_exit_group(int wait_status);
 bool task_must_end(void);
 /* A child of vfork(2) has memory of its own now, or needs none: its parent goes on. */
 void task_vfork_done(struct task *t);
-/* A thread's futexes at its end or exec: robust list and clear_child_tid. (proc/robust.c) */
-void futex_exit(struct task *t);
+/*
+ * A thread's futexes at its end (`ends`) or exec: robust list, locks that others wait for, clear_child_tid.
+ * (proc/robust.c)
+ */
+void futex_exit(struct task *t, bool ends);
 
 /* Ends the current thread, which task_must_end(). */
 _Noreturn void task_end_killed(void);
