@@ -9,7 +9,8 @@
  * wait queue.
  *
  * A key names the word: its address and the mm, or for a shared futex in shared memory the object
- * and the place in it. Relatives have other words at the same addresses.
+ * and the place in it. Relatives have other words at the same addresses. As on Linux, a shared
+ * futex in memory that is not shared is another than the private one there.
  *
  * Priority inheritance (futex_pi.c). The word says who has the lock; the kernel knows a lock only
  * while tasks wait for it: a pi_state, with the owner and the waiters, those of higher real-time
@@ -91,7 +92,7 @@ int futex_key(const void __user *addr, bool shared, struct futex_key *key)
         return -EFAULT;
     if (shared && get_user(word, (const u32 __user *)addr))
         return -EFAULT;
-    *key = (struct futex_key){.addr = (uintptr_t)addr, .owner = current->mm};
+    *key = (struct futex_key){.addr = (uintptr_t)addr | shared, .owner = current->mm};
     if (shared)
         mm_shared_key(current->mm, (uintptr_t)addr, &key->owner, &key->addr);
     return 0;
@@ -194,7 +195,6 @@ static long futex_waits(u32 __user *addr, int op, u32 val, u64 deadline, u32 __u
 static long futex_acts(u32 __user *addr, int op, u32 val, int val2, u32 __user *addr2, u32 val3)
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
-    const struct futex_word from = {addr, shared}, to = {addr2, shared};
 
     switch (op & FUTEX_CMD_MASK) {
     case FUTEX_WAKE:
@@ -202,9 +202,9 @@ static long futex_acts(u32 __user *addr, int op, u32 val, int val2, u32 __user *
     case FUTEX_WAKE_BITSET:
         return futex_do_wake(addr, shared, (int)val, val3);
     case FUTEX_REQUEUE:
-        return futex_do_requeue(&from, &to, (int)val, val2, NULL);
+        return futex_do_requeue(addr, addr2, shared, (int)val, val2, NULL);
     case FUTEX_CMP_REQUEUE:
-        return futex_do_requeue(&from, &to, (int)val, val2, &val3);
+        return futex_do_requeue(addr, addr2, shared, (int)val, val2, &val3);
     case FUTEX_WAKE_OP:
         return futex_do_wake_op(addr, addr2, shared, (int)val, val2, val3);
     case FUTEX_TRYLOCK_PI:

@@ -8,7 +8,7 @@
 #include "internal.h"
 
 struct futex_key {
-    u64 addr;          /* or the offset in the object */
+    u64 addr; /* and 1 for a shared futex in memory that is not; or the offset in the object */
     const void *owner; /* mm or shared object */
 };
 
@@ -70,17 +70,12 @@ long futex_do_wait(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 dea
 /* ---- futex_requeue.c
  * -------------------------------------------------------------------------------------- */
 
-struct futex_word {
-    u32 __user *addr;
-    bool shared;
-};
-
 /*
- * Wakes `wake` waiters of `from` and moves at most `move` of the others; how many in all.
- * `expected` NULL: whatever the word holds. -EAGAIN: another value; -EINVAL, -EFAULT.
+ * Wakes `wake` waiters of `addr` and moves at most `move` of the others to `addr2`; how many in
+ * all. `expected` NULL: whatever the word holds. -EAGAIN: another value; -EINVAL, -EFAULT.
  */
-long futex_do_requeue(const struct futex_word *from, const struct futex_word *to, int wake,
-                      int move, const u32 *expected);
+long futex_do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int move,
+                      const u32 *expected);
 /* FUTEX_WAKE_OP. -ENOSYS: an unknown operation. */
 long futex_do_wake_op(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int wake2,
                       u32 op);

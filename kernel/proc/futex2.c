@@ -19,8 +19,8 @@
 
 /* A word to wait at, and the waiter. */
 struct word {
-    struct futex_word at;
-    u32 value;
+    u32 __user *addr;
+    u32 value, flags;
     struct futex_key key;
     struct futex_waiter w;
 };
@@ -56,8 +56,8 @@ static int import_words(const struct futex_waitv __user *from, unsigned count, s
             return -EFAULT;
         if (!flags_ok(v.flags) || v.__reserved || !fits(v.val))
             return -EINVAL;
-        words[i].at.addr = (u32 __user *)v.uaddr;
-        words[i].at.shared = !(v.flags & FLAG_PRIVATE);
+        words[i].addr = (u32 __user *)v.uaddr;
+        words[i].flags = v.flags;
         words[i].value = (u32)v.val;
     }
     return 0;
@@ -99,7 +99,7 @@ static int queue_all(struct word *words, unsigned *count, struct waitqueue *wq)
 
         word->w.wq = wq;
         futex_queue(&word->w, &word->key, FUTEX_BITSET_MATCH_ANY);
-        if (get_user(now, word->at.addr))
+        if (get_user(now, word->addr))
             return -EFAULT;
         if (now != word->value)
             return -EAGAIN;
@@ -113,7 +113,7 @@ static int wait_multiple(struct word *words, unsigned count, u64 deadline)
     int woken, ret;
 
     for (unsigned i = 0; i < count; i++) {
-        ret = futex_key(words[i].at.addr, words[i].at.shared, &words[i].key);
+        ret = futex_key(words[i].addr, !(words[i].flags & FLAG_PRIVATE), &words[i].key);
         if (ret)
             return ret;
     }
@@ -177,14 +177,20 @@ long sys_futex_wake(void __user *addr, unsigned long mask, int count, unsigned f
     return count ? futex_do_wake(addr, shared, count, (u32)mask) : futex_key(addr, shared, &key);
 }
 
+/* Both words are of one kind, for now, on Linux too. */
 long sys_futex_requeue(const struct futex_waitv __user *waiters, unsigned flags, int wake,
                        int requeue)
 {
-    struct word words[2] = {0};
+    struct word w[2] = {0};
     int ret;
 
     if (flags || !waiters)
         return -EINVAL;
-    ret = import_words(waiters, 2, words);
-    return ret ? ret : futex_do_requeue(&words[0].at, &words[1].at, wake, requeue, &words[0].value);
+    ret = import_words(waiters, 2, w);
+    if (ret)
+        return ret;
+    if (w[0].flags != w[1].flags)
+        return -EINVAL;
+    return futex_do_requeue(w[0].addr, w[1].addr, !(w[0].flags & FLAG_PRIVATE), wake, requeue,
+                            &w[0].value);
 }

@@ -47,8 +47,8 @@ static int wake_and_move(const struct futex_key *key, const struct futex_key *ke
     return moved < 0 ? moved : woken + moved;
 }
 
-long futex_do_requeue(const struct futex_word *from, const struct futex_word *to, int wake,
-                      int move, const u32 *expected)
+long futex_do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int move,
+                      const u32 *expected)
 {
     struct futex_key key, key2;
     u32 now;
@@ -56,12 +56,12 @@ long futex_do_requeue(const struct futex_word *from, const struct futex_word *to
 
     if (wake < 0 || move < 0)
         return -EINVAL;
-    ret = futex_key(from->addr, from->shared, &key);
+    ret = futex_key(addr, shared, &key);
     if (!ret)
-        ret = futex_key(to->addr, to->shared, &key2);
+        ret = futex_key(addr2, shared, &key2);
     if (ret)
         return ret;
-    if (expected && get_user(now, from->addr))
+    if (expected && get_user(now, addr))
         return -EFAULT;
     if (expected && now != *expected)
         return -EAGAIN;
