@@ -8,7 +8,7 @@
 
 #define NOBODY  0x3ffffff0u /* no task has this number */
 #define THREADS 6
-#define ROUNDS  400
+#define ROUNDS  200
 
 static long lock_pi(word_t *w, int flags)
 {
