@@ -177,6 +177,15 @@ static void test_same_word_twice(void)
     CHECK(result(t) == (woken == 2 ? 2 : 1));
 }
 
+/* Until somebody waits, who is not woken for that. */
+static void await_waiter(word_t *w, uint32_t flags)
+{
+    struct futex_waitv stay[2] = {at(w, 0, flags), at(w, 0, flags)};
+
+    while (syscall(NR_REQUEUE, stay, 0, 0, 1) != 1)
+        sched_yield();
+}
+
 /* A private word is none that another process, or the shared kind in shared memory, knows. */
 static void test_kinds(void)
 {
@@ -189,10 +198,9 @@ static void test_kinds(void)
     pid = start();
     if (pid == 0)
         _exit((int)waitv(x->v, 2, 0, NULL, 0));
+    await_waiter(&x->words[1], U32);
     CHECK(wake2(&mine, ANY, 1, OWN) == 0 && wake2(&mine, ANY, 1, U32) == 0);
-    CHECK(wake2(&x->words[1], ANY, 1, OWN) == 0);
-    while (wake2(&x->words[1], ANY, 1, U32) != 1)
-        sched_yield();
+    CHECK(wake2(&x->words[1], ANY, 1, OWN) == 0 && wake2(&x->words[1], ANY, 1, U32) == 1);
     CHECK(child_status(pid) == 1 && munmap(x, sizeof(*x)) == 0);
 }
 
@@ -219,13 +227,13 @@ static void test_shared_at_home(void)
     pthread_t t = run(wait_one, &o);
     struct vector x;
 
-    while (wake2(&o.word, ANY, 1, OWN) != 1)
-        CHECK(wake2(&o.word, ANY, 1, U32) == 0);
+    await_waiter(&o.word, OWN);
+    CHECK(wake2(&o.word, ANY, 1, U32) == 0 && wake2(&o.word, ANY, 1, OWN) == 1);
     CHECK(result(t) == 0);
     vector_init(&x, 2);
     t = run(wait_vector, &x);
-    while (wake2(&x.words[1], ANY, 1, U32) != 1)
-        CHECK(wake2(&x.words[1], ANY, 1, OWN) == 0);
+    await_waiter(&x.words[1], U32);
+    CHECK(wake2(&x.words[1], ANY, 1, OWN) == 0 && wake2(&x.words[1], ANY, 1, U32) == 1);
     CHECK(result(t) == 1);
 }
 

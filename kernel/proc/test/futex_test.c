@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Futexes between threads of the test: no wake is lost, values are checked, waiters move. */
+/* Futexes between threads of the test: no wake is lost, values are checked, waiters move, one waits
+ * at several words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <kernel/task.h>
 #include <kernel/time.h>
 #include <linux/futex.h>
+#include <linux/time.h>
 #include <syscalls.gen.h>
 #include "null.h"
 
@@ -129,6 +131,68 @@ static void wake_op_changes_and_compares(void **state)
     assert_int_equal(sys_futex(&a, FUTEX_WAKE_OP | PRIVATE, 1, (void *)1UL, &b, 7u << 28), -ENOSYS);
 }
 
+/* ---- Several words
+ * ------------------------------------------------------------------------------------ */
+
+#define OWN     (FUTEX_32 | PRIVATE)
+#define SEVERAL 3
+
+static u32 g_words[SEVERAL];
+
+static void several(struct futex_waitv v[SEVERAL], u32 *words)
+{
+    for (int i = 0; i < SEVERAL; i++)
+        v[i] = (struct futex_waitv){.uaddr = (uintptr_t)&words[i], .flags = OWN};
+}
+
+static void vector_waiter(void *arg)
+{
+    struct futex_waitv v[SEVERAL];
+    struct __kernel_timespec ts = time_to_timespec(time_monotonic() + 20 * NSEC_PER_SEC);
+
+    several(v, g_words);
+    *(long *)arg = sys_futex_waitv(v, SEVERAL, 0, &ts, CLOCK_MONOTONIC);
+}
+
+static void the_word_that_was_woken_is_told(void **state)
+{
+    for (long i = 0; i < SEVERAL; i++) {
+        long got = -1;
+        struct null_thread *t = null_thread_start(vector_waiter, &got);
+
+        while (sys_futex_wake(&g_words[i], FUTEX_BITSET_MATCH_ANY, 1, OWN) != 1)
+            ;
+        null_thread_join(t);
+        assert_int_equal(got, i);
+        for (int k = 0; k < SEVERAL; k++)
+            assert_int_equal(wake(&g_words[k], 1), 0);
+    }
+}
+
+/* Whatever ends the wait, nobody is left in a queue. */
+static void several_words_are_left_again(void **state)
+{
+    u32 words[SEVERAL] = {0, 0, 0};
+    struct futex_waitv v[SEVERAL];
+    struct __kernel_timespec past = {0};
+
+    several(v, words);
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, &past, CLOCK_MONOTONIC), -ETIMEDOUT);
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, &past, CLOCK_BOOTTIME), -EINVAL);
+    assert_int_equal(sys_futex_waitv(v, FUTEX_WAITV_MAX + 1, 0, NULL, 0), -EINVAL);
+    v[2].val = 1;
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, NULL, 0), -EAGAIN);
+    v[2].val = 1UL << 32;
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, NULL, 0), -EINVAL);
+    v[2] = (struct futex_waitv){.uaddr = 8, .flags = FUTEX_32};
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, NULL, 0), -EFAULT);
+    null_alloc_fail_after(0);
+    assert_int_equal(sys_futex_waitv(v, SEVERAL, 0, NULL, 0), -ENOMEM);
+    null_alloc_fail_after(UINT64_MAX);
+    for (int i = 0; i < SEVERAL; i++)
+        assert_int_equal(wake(&words[i], 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +201,8 @@ int main(void)
         cmocka_unit_test(no_wake_is_lost),
         cmocka_unit_test(requeued_waiters_are_woken_at_the_new_word),
         cmocka_unit_test(wake_op_changes_and_compares),
+        cmocka_unit_test(the_word_that_was_woken_is_told),
+        cmocka_unit_test(several_words_are_left_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
