@@ -103,8 +103,7 @@ bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
     return a->addr == b->addr && a->owner == b->owner;
 }
 
-/* ---- Waking
- * ------------------------------------------------------------------------------------------ */
+/* ---- Waking --------------------------------------------------------------------------------- */
 
 int futex_wake_locked(struct futex_bucket *b, const struct futex_key *key, int count, u32 bitset)
 {
@@ -153,9 +152,7 @@ int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset)
     return (int)futex_do_wake(addr, shared, count, bitset);
 }
 
-/* ---- The call
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- The call ------------------------------------------------------------------------------- */
 
 /*
  * FUTEX_WAIT counts from now; the others name a moment on CLOCK_MONOTONIC or the clock that `op`

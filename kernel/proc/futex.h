@@ -30,8 +30,7 @@ struct futex_waiter {
     struct waitqueue *wq; /* where its task blocks; set once */
 };
 
-/* ---- futex.c: names, buckets, waking
- * ---------------------------------------------------------------------- */
+/* ---- futex.c: names, buckets, waking -------------------------------------------------------- */
 
 /* -EINVAL: not aligned; -EFAULT: no address of a program, or a shared one that cannot be read. */
 int futex_key(const void __user *addr, bool shared, struct futex_key *key);
@@ -53,11 +52,9 @@ int futex_wake_locked(struct futex_bucket *b, const struct futex_key *key, int c
 /* FUTEX_WAKE and its like: wakes one when `count` is less. -EINVAL (also: no bitset), -EFAULT. */
 long futex_do_wake(const void __user *addr, bool shared, int count, u32 bitset);
 
-/* ---- futex_wait.c
- * ----------------------------------------------------------------------------------------- */
+/* ---- futex_wait.c --------------------------------------------------------------------------- */
 
-/* Puts `w`, whose `pi` and `wq` are set, where wakers find it. The word is to be read after that.
- */
+/* Puts `w`, whose `pi` and `wq` are set, where wakers find it. The word is to be read after that. */
 void futex_queue(struct futex_waiter *w, const struct futex_key *key, u32 bitset);
 /* Takes it off, wherever it was requeued to; true when a waker had done so. */
 bool futex_leave(struct futex_waiter *w);
@@ -67,8 +64,7 @@ int futex_wait_once(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 de
 /* FUTEX_WAIT and its like: as above, with -ERESTART* for -EINTR. */
 long futex_do_wait(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 deadline);
 
-/* ---- futex_requeue.c
- * -------------------------------------------------------------------------------------- */
+/* ---- futex_requeue.c ------------------------------------------------------------------------ */
 
 /*
  * Wakes `wake` waiters of `addr` and moves at most `move` of the others to `addr2`; how many in
@@ -80,8 +76,7 @@ long futex_do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake
 long futex_do_wake_op(u32 __user *addr, u32 __user *addr2, bool shared, int wake, int wake2,
                       u32 op);
 
-/* ---- futex_pi.c: priority inheritance
- * --------------------------------------------------------------------- */
+/* ---- futex_pi.c: priority inheritance ------------------------------------------------------- */
 
 /* Who waits behind a lock's owner. Guarded by g_pi_lock; it lives as long as it has waiters. */
 struct pi_state {
@@ -115,8 +110,10 @@ mutex_t *pi_mutex_of(const struct futex_key *key);
  * changed; -EDEADLK, -ESRCH, -EINVAL, -EFAULT, -ENOMEM.
  */
 int pi_lock_or_queue(struct pi_waiter *w, u32 __user *word, bool moved, bool contended);
-/* A task that waits in `w`'s queue has got the lock: takes it off and wakes it.
- * pi_mutex_of(&w->key) is held. */
+/*
+ * A task that waits in `w`'s queue has got the lock: takes it off and wakes it.
+ * pi_mutex_of(&w->key) is held.
+ */
 void pi_grant(struct pi_waiter *w);
 /* Whether the wait is over. No locks. */
 bool pi_over(const struct pi_waiter *w);
@@ -131,8 +128,7 @@ long futex_do_lock_pi(u32 __user *addr, bool shared, u64 deadline);
 long futex_do_trylock_pi(u32 __user *addr, bool shared);
 long futex_do_unlock_pi(u32 __user *addr, bool shared);
 
-/* ---- futex_requeue_pi.c
- * ----------------------------------------------------------------------------------- */
+/* ---- futex_requeue_pi.c --------------------------------------------------------------------- */
 
 /* FUTEX_WAIT_REQUEUE_PI: waits at `addr` to be requeued to the lock at `addr2`. */
 long futex_do_wait_requeue_pi(u32 __user *addr, u32 __user *addr2, bool shared, u32 value,

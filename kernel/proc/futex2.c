@@ -63,8 +63,7 @@ static int import_words(const struct futex_waitv __user *from, unsigned count, s
     return 0;
 }
 
-/* ---- Waiting at several words
- * ----------------------------------------------------------------------------- */
+/* ---- Waiting at several words --------------------------------------------------------------- */
 
 static bool any_woken(const struct word *words, unsigned count)
 {
@@ -87,8 +86,7 @@ static int leave_all(struct word *words, unsigned count)
     return woken;
 }
 
-/* Queues at all words that hold their values; *count: at how many, also when it fails. -EAGAIN,
- * -EFAULT. */
+/* Queues at all words that hold their values; *count: at how many, also when it fails. -EAGAIN, -EFAULT. */
 static int queue_all(struct word *words, unsigned *count, struct waitqueue *wq)
 {
     unsigned all = *count;
@@ -149,8 +147,7 @@ long sys_futex_waitv(const struct futex_waitv __user *waiters, unsigned count, u
     return ret;
 }
 
-/* ---- One word
- * --------------------------------------------------------------------------------------------- */
+/* ---- One word ------------------------------------------------------------------------------- */
 
 long sys_futex_wait(void __user *addr, unsigned long val, unsigned long mask, unsigned flags,
                     const struct __kernel_timespec __user *timeout, clockid_t clock)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Futexes that are locks with priority inheritance. proc/futex.c has the whole; Linux'
- * kernel/futex/pi.c the rules. */
+/*
+ * Futexes that are locks with priority inheritance. proc/futex.c has the whole; Linux'
+ * kernel/futex/pi.c the rules.
+ */
 #include <kernel/alloc.h>
 #include <kernel/signal.h>
 #include <kernel/uaccess.h>
@@ -31,11 +33,9 @@ void pi_waiter_init(struct pi_waiter *w, u32 __user *word, const struct futex_ke
     w->q.bucket = futex_bucket_of(key);
 }
 
-/* ---- Owners and waiters
- * -------------------------------------------------------------------------------------- */
+/* ---- Owners and waiters --------------------------------------------------------------------- */
 
-/* The order in which waiters get a lock: others may change it while they wait, which has no effect.
- */
+/* The order in which waiters get a lock: others may change it while they wait, which has no effect. */
 static int rank(const struct task *t)
 {
     switch (READ_ONCE(t->sched.policy)) {
@@ -102,8 +102,7 @@ static void state_call_first(struct pi_state *s) REQUIRES(&g_pi_lock)
     waitqueue_wake(&first->wq, ~0u);
 }
 
-/* Returns the state when that was its last waiter: it has left its owner, and the caller kfree()s
- * it. */
+/* Returns the state when that was its last waiter: it has left its owner, and the caller kfree()s it. */
 static struct pi_state *state_part(struct pi_waiter *w) REQUIRES(&g_pi_lock)
 {
     struct pi_state *s = w->state;
@@ -163,8 +162,7 @@ static int state_check(const struct pi_state *s, u32 word)
     return ok ? 0 : -EINVAL;
 }
 
-/* ---- Taking a lock
- * ------------------------------------------------------------------------------------------ */
+/* ---- Taking a lock -------------------------------------------------------------------------- */
 
 /*
  * Writes a free lock's word for `t`, or FUTEX_WAITERS into another's. 1: got it; 0: it is
@@ -208,8 +206,7 @@ static int owner_gone(u32 __user *addr, u32 word)
     return now != word ? -EAGAIN : -ESRCH;
 }
 
-/* Puts `w` into the lock's bucket, from where it is if `moved`, and into the state. As
- * state_join(). */
+/* Puts `w` into the lock's bucket, from where it is if `moved`, and into the state. As state_join(). */
 static int enqueue(struct pi_waiter *w, struct pi_state *s, struct task *owner,
                    bool moved) NO_LOCK_ANALYSIS
 {
@@ -261,8 +258,7 @@ int pi_lock_or_queue(struct pi_waiter *w, u32 __user *word, bool moved, bool con
     return s ? enqueue(w, s, NULL, moved) : enqueue_first(w, word, seen, moved);
 }
 
-/* ---- Getting it after a wait
- * ------------------------------------------------------------------------------- */
+/* ---- Getting it after a wait ---------------------------------------------------------------- */
 
 bool pi_over(const struct pi_waiter *w)
 {
@@ -338,8 +334,7 @@ void futex_pi_exit(struct task *t, bool ends)
     spin_unlock(&g_pi_lock);
 }
 
-/* ---- The operations
- * --------------------------------------------------------------------------------------- */
+/* ---- The operations ------------------------------------------------------------------------- */
 
 long futex_do_lock_pi(u32 __user *addr, bool shared, u64 deadline)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Futexes: what one call does to two words: FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP.
- * proc/futex.c has the whole. */
+/*
+ * Futexes: what one call does to two words: FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP.
+ * proc/futex.c has the whole.
+ */
 #include <kernel/uaccess.h>
 #include "futex.h"
 

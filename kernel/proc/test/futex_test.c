@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Futexes between threads of the test: no wake is lost, values are checked, waiters move, one waits
- * at several words. */
+/*
+ * Futexes between threads of the test: no wake is lost, values are checked, waiters move, one waits
+ * at several words.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,8 +133,7 @@ static void wake_op_changes_and_compares(void **state)
     assert_int_equal(sys_futex(&a, FUTEX_WAKE_OP | PRIVATE, 1, (void *)1UL, &b, 7u << 28), -ENOSYS);
 }
 
-/* ---- Several words
- * ------------------------------------------------------------------------------------ */
+/* ---- Several words -------------------------------------------------------------------------- */
 
 #define OWN     (FUTEX_32 | PRIVATE)
 #define SEVERAL 3
