@@ -430,6 +430,32 @@ static void test_waiter_dies(void)
     CHECK(unlock_pi(&s->lock, 0) == 0 && s->lock == 0 && munmap(s, 4096) == 0);
 }
 
+static void *lock_errno(void *arg)
+{
+    return (void *)(long)(lock_pi(arg, 0) ? errno : 0);
+}
+
+/* Who is to take a dead owner's lock may not touch the word any more. */
+static void test_word_gone(void)
+{
+    struct processes *s = share(4096);
+    pid_t pid = start();
+    pthread_t t;
+
+    if (pid == 0) {
+        CHECK(lock_pi(&s->lock, 0) == 0);
+        s->held = 1;
+        for (;;)
+            pause();
+    }
+    while (!s->held)
+        usleep(100);
+    t = run(lock_errno, &s->lock);
+    await_locker(&s->lock, 0);
+    CHECK(mprotect(s, 4096, PROT_NONE) == 0 && kill(pid, SIGKILL) == 0 && child_status(pid) == 1000 + SIGKILL);
+    CHECK(result(t) == EFAULT && munmap(s, 4096) == 0);
+}
+
 /* ---- Signals ---------------------------------------------------------------------------------------------------- */
 
 static word_t g_handled;
@@ -481,6 +507,7 @@ int main(int argc, char **argv)
     test_process_ends(again, 7);
     test_nobody_waits();
     test_waiter_dies();
+    test_word_gone();
     test_signal();
     return guest_done();
 }
