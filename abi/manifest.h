@@ -100,7 +100,8 @@ struct manifest {
     struct manifest_list argv;        /* argv[0] included */
     struct manifest_list env;         /* NAME=VALUE */
     struct manifest_list host_env;    /* names that the host may supply */
-    uint64_t reserved[8];             /* zero */
+    struct manifest_string core_dump; /* CoreDump: the pattern of core files' names; absent: none are written */
+    uint64_t reserved[7];             /* zero */
 };
 
 #endif

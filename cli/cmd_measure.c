@@ -94,6 +94,8 @@ static void add_manifest(cJSON *to, const struct settings *s, const struct prepa
     (void)cJSON_AddItemToObject(m, "host_environment", string_array(s->host_env.items));
     (void)cJSON_AddStringToObject(m, "cwd", s->cwd);
     (void)cJSON_AddStringToObject(m, "hostname", s->hostname);
+    if (s->core_dump)
+        (void)cJSON_AddStringToObject(m, "core_dump", s->core_dump);
     add_number(m, "memory_size", s->memory_size);
     add_number(m, "main_stack_size", s->main_stack_size);
     add_number(m, "thread_stack_size", s->thread_stack_size);
@@ -158,6 +160,8 @@ static void print_report(const cJSON *report, const struct settings *s, const st
     print_list("host's variables", cJSON_GetObjectItem(m, "host_environment"));
     printf("  %-18s%s\n", "directory", s->cwd);
     printf("  %-18s%s\n", "host name", s->hostname);
+    if (s->core_dump)
+        printf("  %-18s%s\n", "core files", s->core_dump);
     printf("  %-18s%s; stack %s\n", "memory at most", cli_size_text(s->memory_size),
            cli_size_text(s->main_stack_size));
     print_list("switches", cJSON_GetObjectItem(m, "switches"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration file: a Mystikos config.json as it is, and Adyton's own ForbidWX. Each key has one
- * row in g_keys. A key that asks for something that is not served yet is refused by its name and with
+ * The configuration file: a Mystikos config.json as it is, and Adyton's own CoreDump and ForbidWX. Each key
+ * has one row in g_keys. A key that asks for something that is not served yet is refused by its name and with
  * the reason; the same key with the value that asks for nothing is accepted.
  */
 #include <errno.h>
@@ -17,6 +17,7 @@
 
 #define CONFIG_SIZE_MAX (1L << 20)
 #define START_ADDRESS_MAX 0x10000
+#define CORE_PATTERN_MAX 127 /* as Linux's core_pattern */
 
 struct context {
     const char *name; /* of the file */
@@ -237,6 +238,29 @@ static int key_hostname(const struct context *c, const cJSON *value)
     return get_string(c, value, &c->settings->hostname);
 }
 
+/* core(5)'s patterns, but for those that hand the dump to a program or a socket. "": off. */
+static int key_core_dump(const struct context *c, const cJSON *value)
+{
+    const char *pattern;
+
+    if (!cJSON_IsString(value))
+        return wrong(c, "must be a string");
+    pattern = value->valuestring;
+    if (strlen(pattern) > CORE_PATTERN_MAX)
+        return cli_error("%s: %s: longer than %d bytes", c->name, c->key, CORE_PATTERN_MAX);
+    if (pattern[0] == '|' || pattern[0] == '@')
+        return wrong(c, "must name a file: programs and sockets that take core dumps are not served");
+    for (const char *p = strchr(pattern, '%'); p; p = strchr(p + 2, '%'))
+        if (p[1] == '\0' || !strchr("%pPiIugsthe", p[1]))
+            return cli_error("%s: %s: '%%%.1s' is not one of %%%% %%p %%P %%i %%I %%u %%g %%s %%t %%h %%e",
+                             c->name, c->key, p + 1);
+    if (pattern[0] != '\0')
+        return settings_set(&c->settings->core_dump, pattern);
+    free(c->settings->core_dump);
+    c->settings->core_dump = NULL;
+    return 0;
+}
+
 /* Each of them is an exact fork here. */
 static int key_fork_mode(const struct context *c, const cJSON *value)
 {
@@ -353,6 +377,7 @@ static const struct key {
     {"HostEnvironmentVariables", key_host_env},
     {"CurrentWorkingDirectory", key_cwd},
     {"Hostname", key_hostname},
+    {"CoreDump", key_core_dump},
     {"ForkMode", key_fork_mode},
     {"Mount", key_mount},
     {"UnhandledSyscallEnosys", key_unhandled},

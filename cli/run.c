@@ -94,6 +94,7 @@ static int build_manifest(const struct settings *s, struct prepared *out)
         .cwd = s->cwd,
         .hostname = s->hostname,
         .strace = s->strace,
+        .core_dump = s->core_dump,
         .argv = (const char *const *)out->argv,
         .env = (const char *const *)s->env.items,
         .host_env = (const char *const *)s->host_env.items,

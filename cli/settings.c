@@ -79,4 +79,5 @@ void settings_free(struct settings *s)
     free(s->cwd);
     free(s->hostname);
     free(s->strace);
+    free(s->core_dump);
 }

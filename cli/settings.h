@@ -37,6 +37,7 @@ struct settings {
     uint32_t max_cpus;
     uint64_t memory_size, main_stack_size, thread_stack_size;
     char *program, *cwd, *hostname, *strace; /* owned; NULL: absent */
+    char *core_dump;                         /* likewise */
     struct string_list parameters;           /* without argv[0] */
     struct string_list env;                  /* NAME=VALUE */
     struct string_list host_env;             /* names */

@@ -32,7 +32,7 @@ static int list_size(const char *const *list, size_t *total)
 static int total_size(const struct host_manifest *in, size_t *total)
 {
     *total = sizeof(struct manifest) + string_size(in->program) + string_size(in->cwd) +
-             string_size(in->hostname) + string_size(in->strace);
+             string_size(in->hostname) + string_size(in->strace) + string_size(in->core_dump);
     if (list_size(in->argv, total) < 0 || list_size(in->env, total) < 0 ||
         list_size(in->host_env, total) < 0 || *total > MANIFEST_SIZE_MAX)
         return -E2BIG;
@@ -102,6 +102,7 @@ int host_manifest_build(const struct host_manifest *in, void **out, size_t *size
     m->argv = put_list(&w, in->argv);
     m->env = put_list(&w, in->env);
     m->host_env = put_list(&w, in->host_env);
+    m->core_dump = put_string(&w, in->core_dump);
     *out = m;
     *size = total;
     return 0;

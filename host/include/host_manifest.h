@@ -20,6 +20,7 @@ struct host_manifest {
     const char *cwd;
     const char *hostname;
     const char *strace;
+    const char *core_dump;
     const char *const *argv;
     const char *const *env;
     const char *const *host_env;

@@ -82,7 +82,8 @@ int manifest_check(const void *data, size_t size, const char **why)
     if (!*why)
         *why = root_error(&m->root);
     if (!*why && !(string_ok(&r, &m->program) && string_ok(&r, &m->cwd) &&
-                   string_ok(&r, &m->hostname) && string_ok(&r, &m->strace)))
+                   string_ok(&r, &m->hostname) && string_ok(&r, &m->strace) &&
+                   string_ok(&r, &m->core_dump)))
         *why = "a string lies outside";
     if (!*why && !(list_ok(&r, &m->argv) && list_ok(&r, &m->env) && list_ok(&r, &m->host_env)))
         *why = "a list of strings lies outside";

@@ -258,6 +258,10 @@ def config_good(s):
     expect(report["product_id"] == 1 and report["security_version"] == 1 and report["debug"] and
            report["manifest"]["memory_size"] == 40 << 20 and
            report["manifest"]["main_stack_size"] == 1536 << 10, f"{report}")
+    core = config_file(s, MYSTIKOS.replace("{", '{ "CoreDump": "/tmp/c%p",', 1), "core.json")
+    dumps = json.loads(s.cli("measure", "--json", "-c", core, s.root).text())
+    expect(dumps["manifest"]["core_dump"] == "/tmp/c%p" and dumps["mrenclave"] != report["mrenclave"], f"{dumps}")
+    expect("core_dump" not in report["manifest"], f"{report}")
     host = json.loads(s.cli("measure", "--json", "-c", path, s.root, "/bin/busybox", "one").text())
     expect(host["mrenclave"] == report["mrenclave"], "the host's arguments are measured")
 
@@ -290,6 +294,11 @@ CONFIG_ERRORS = [
     ('{ "EnvironmentVariables": ["A"] }', r"EnvironmentVariables\[0\]: 'A' is not NAME=VALUE"),
     ('{ "Mount": [{"Target": "/x"}] }', r"Mount: .*not served"),
     ('{ "ForkMode": "psuedo" }', r"ForkMode: 'psuedo' is unknown"),
+    ('{ "CoreDump": true }', r"CoreDump: must be a string"),
+    ('{ "CoreDump": "|/bin/x" }', r"CoreDump: must name a file"),
+    ('{ "CoreDump": "c%q" }', r"CoreDump: '%q' is not one of"),
+    ('{ "CoreDump": "c%" }', r"CoreDump: '%' is not one of"),
+    ('{ "CoreDump": "%s" }' % ("c" * 128), r"CoreDump: longer than 127"),
     ('{ "HostUDS": true }', r"HostUDS: .*not served"),
     ('{ "Secret": [{"ID": "x"}] }', r"Secret: .*not served"),
     ('{ "EnclaveStartAddress": 1099511627776 }', r"EnclaveStartAddress: .*starts at 0"),

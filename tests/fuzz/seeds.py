@@ -130,7 +130,9 @@ def manifest():
             text = b"".join(i + b"\0" for i in items)
             header += struct.pack("<IIII", head + len(strings) if text else 0, len(text), len(items), 0)
             strings += text
-        header += bytes(64)
+        core = b"core.%p\0" if root else b""
+        header += struct.pack("<II", head + len(strings) if core else 0, len(core)) + bytes(56)
+        strings += core
         assert len(header) == head, len(header)
         yield header[:12] + struct.pack("<I", head + len(strings)) + header[16:] + strings
 
@@ -140,7 +142,7 @@ def config():
         "version": "0.1", "Debug": True, "ProductID": 1, "SecurityVersion": 2, "MemorySize": "512m",
         "MainStackSize": 1 << 20, "MaxAffinityCPUs": 4, "NoBrk": False, "ApplicationPath": "/bin/sh",
         "ApplicationParameters": ["-c", "echo"], "EnvironmentVariables": ["A=1", "B="],
-        "HostEnvironmentVariables": ["TERM"], "CurrentWorkingDirectory": "/", "Hostname": "h",
+        "HostEnvironmentVariables": ["TERM"], "CurrentWorkingDirectory": "/", "Hostname": "h", "CoreDump": "/tmp/core.%e.%p",
         "ForkMode": "none", "Mount": [], "Secret": None, "SyslogLevel": "warning",
         "EnclaveStartAddress": "0x0"}
     yield json.dumps(values, indent=1).encode()
