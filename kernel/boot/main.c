@@ -5,6 +5,7 @@
 #include <kernel/alloc.h>
 #include <kernel/arch.h>
 #include <kernel/boot.h>
+#include <kernel/core.h>
 #include <kernel/files.h>
 #include <kernel/fs.h>
 #include <kernel/loader.h>
@@ -188,6 +189,8 @@ static _Noreturn void run_program(void)
     current->regs = regs;
     if (g_manifest->main_stack_size)
         current->group->rlimits[RLIMIT_STACK].cur = g_manifest->main_stack_size;
+    if (core_pattern()[0]) /* who measured CoreDump asked for the files */
+        current->group->rlimits[RLIMIT_CORE].cur = RLIM_INFINITY_;
     err = exec_file(-100 /* AT_FDCWD */, program, LOOKUP_FOLLOW, argv, env, regs);
     if (err)
         boot_fail("cannot run", program, err, program_status(err));

@@ -37,20 +37,34 @@ bool group_kill(struct group *g, int wait_status)
         g->exiting = true;
         g->exit_status = wait_status;
         kill_but(g, NULL);
+    } else if (g->core_task) {
+        task_interrupt(g->core_task, WORK_KILL);
+        g->core_task = NULL;
     }
     return true;
 }
 
-/* Publishes the status and tells the other threads. */
-static void group_begin_exit(struct group *g, int status)
+/* Publishes the status and tells the other threads; `writer` writes a core file first. False: it was decided. */
+static bool group_begin_exit(struct group *g, int status, struct task *writer)
 {
+    bool first;
+
     spin_lock(&g->lock);
-    if (!g->exiting && !g->exec_task) {
+    first = !g->exiting && !g->exec_task;
+    if (first) {
         g->exiting = true;
         g->exit_status = status;
+        g->core_task = writer;
+        g->core_writing = writer;
         kill_but(g, current);
     }
     spin_unlock(&g->lock);
+    return first;
+}
+
+bool group_begin_dump(int status)
+{
+    return group_begin_exit(current->group, status, current);
 }
 
 /* Takes what the thread shares with others out of others' sight, then gives it up. */
@@ -138,6 +152,7 @@ static _Noreturn void task_end(struct task *t, int status)
 {
     struct group *g = t->group;
 
+    core_rest(t);
     thread_exit_status(g, status);
     signal_task_exit(t);
     task_release(t);
@@ -154,7 +169,7 @@ static _Noreturn void task_end(struct task *t, int status)
 
 _Noreturn void task_exit_group(int wait_status)
 {
-    group_begin_exit(current->group, wait_status);
+    (void)group_begin_exit(current->group, wait_status, NULL);
     task_end(current, wait_status);
 }
 
@@ -163,7 +178,9 @@ bool task_must_end(void)
     struct group *g = current->group;
     struct task *exec = READ_ONCE(g->exec_task);
 
-    return READ_ONCE(g->exiting) || (exec && exec != current);
+    if (READ_ONCE(g->exiting))
+        return READ_ONCE(g->core_task) != current;
+    return exec && exec != current;
 }
 
 _Noreturn void task_end_killed(void)

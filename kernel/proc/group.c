@@ -52,6 +52,7 @@ static void copy_limits(struct group *g, struct group *from)
     spin_lock(&from->lock);
     memcpy(g->rlimits, from->rlimits, sizeof(g->rlimits));
     g->dumpable = from->dumpable;
+    g->core_filter = from->core_filter;
     g->oom_score_adj = from->oom_score_adj;
     g->personality = from->personality;
     spin_unlock(&from->lock);

@@ -4,6 +4,7 @@
  * has on Linux.
  */
 #include <kernel/alloc.h>
+#include <kernel/core.h>
 #include <kernel/files.h>
 #include <kernel/printk.h>
 #include <kernel/string.h>
@@ -31,6 +32,7 @@ struct group *group_create(pid_t tgid)
     g->tgid = g->pgid = g->sid = tgid;
     g->start_time = time_monotonic();
     g->dumpable = 1;
+    g->core_filter = CORE_FILTER_DEFAULT;
     rlimits_init(g->rlimits);
     return g;
 }

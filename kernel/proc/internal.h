@@ -13,6 +13,10 @@ struct group *group_create(pid_t tgid);
 struct group *group_create_child(pid_t tgid, int exit_signal);
 /* Publishes it as a child of the current thread; `sibling`: of the current process' parent (CLONE_PARENT). */
 void group_add_child(struct group *g, bool sibling);
+/* proc/exit.c: the process ends with this status; the current thread writes a core file first. False: it ends already. */
+bool group_begin_dump(int status);
+/* proc/core.c: a thread that ends waits while another one writes the core file, which it is a part of. */
+void core_rest(struct task *t);
 /* The last thread has ended: the parent hears of it, children go to another. Not for the first process. */
 void group_end(struct group *g);
 /* Takes a dead process off its parent's list. g_task_list_lock held. */

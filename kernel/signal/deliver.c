@@ -10,6 +10,7 @@
  * without locks.
  */
 #include <kernel/arch.h>
+#include <kernel/core.h>
 #include <kernel/loader.h>
 #include <kernel/printk.h>
 #include <kernel/syscall.h>
@@ -26,7 +27,7 @@ _Noreturn void signal_die(const siginfo_t *info)
         pr_info("%s[%d]: signal %d code %d address %lx at ip %lx sp %lx error %lx", t->comm, t->tid,
                 info->si_signo, info->si_code, (u64)info->si_addr, t->regs->rip, t->regs->rsp,
                 t->fault_error);
-    task_exit_group(info->si_signo);
+    task_exit_group(info->si_signo | (sigmask(info->si_signo) & SIG_DUMPS ? core_dump(info) : 0));
 }
 
 /* ---- Stopping ------------------------------------------------------------------------------------------ */

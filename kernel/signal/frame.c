@@ -46,6 +46,15 @@ static u8 *xsave_buffer(struct task *t)
     return t->xsave_buffer;
 }
 
+u8 *signal_save_vectors(void)
+{
+    u8 *buf = xsave_buffer(current);
+
+    if (buf)
+        arch_xsave(buf);
+    return buf;
+}
+
 size_t signal_frame_size(void)
 {
     return sizeof(struct rt_frame) + 8 + arch_xsave_size() + FRAME_MAGIC2_SIZE + 63 + RED_ZONE_SIZE;
@@ -84,7 +93,7 @@ static int put_image(u64 where)
 {
     size_t size = arch_xsave_size();
     u32 magic2 = FRAME_XSTATE_MAGIC2;
-    u8 *buf = xsave_buffer(current);
+    u8 *buf = signal_save_vectors();
     struct frame_sw_reserved sw = {.magic1 = FRAME_XSTATE_MAGIC1,
                                    .extended_size = (u32)size + FRAME_MAGIC2_SIZE,
                                    .xfeatures = target_xfrm(),
@@ -92,7 +101,6 @@ static int put_image(u64 where)
 
     if (!buf)
         return -EFAULT;
-    arch_xsave(buf);
     memcpy(buf + FRAME_SW_RESERVED_OFF, &sw, sizeof(sw));
     if (copy_to_user((void __user *)where, buf, size))
         return -EFAULT;

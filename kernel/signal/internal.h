@@ -14,6 +14,10 @@
 #define SIG_SYNCHRONOUS                                                                            \
     (sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGILL) | sigmask(SIGTRAP) | sigmask(SIGFPE) |   \
      sigmask(SIGSYS))
+/* Those whose default action leaves a core file: signal(7). */
+#define SIG_DUMPS                                                                                  \
+    (sigmask(SIGQUIT) | sigmask(SIGILL) | sigmask(SIGTRAP) | sigmask(SIGABRT) | sigmask(SIGFPE) |  \
+     sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGSYS) | sigmask(SIGXCPU) | sigmask(SIGXFSZ))
 #define SIGRTMIN_K 32
 
 /* In the ABI, but missing or different in some headers. */

@@ -320,20 +320,32 @@ static int last_type_error(enum last_type t, bool is_dir)
     return -EINVAL;
 }
 
-static long remove_at(int dfd, const char __user *path, bool is_dir)
+static int remove_named(int dfd, const char *name, bool is_dir)
 {
-    struct name n;
     struct walk w;
-    int err = name_from_user(&n, path, false);
+    int err = walk_to_parent(&w, dfd, name);
 
-    if (err)
-        return err;
-    err = walk_to_parent(&w, dfd, n.s);
     if (!err)
         err = last_type_error(w.last_type, is_dir);
     if (!err)
         err = remove_name(&w, is_dir);
     walk_end(&w);
+    return err;
+}
+
+int vfs_unlink(const char *name)
+{
+    return remove_named(AT_FDCWD, name, false);
+}
+
+static long remove_at(int dfd, const char __user *path, bool is_dir)
+{
+    struct name n;
+    int err = name_from_user(&n, path, false);
+
+    if (err)
+        return err;
+    err = remove_named(dfd, n.s, is_dir);
     name_put(&n);
     return err;
 }

@@ -4,6 +4,7 @@
  * A node names its task by number only; every access looks it up again.
  */
 #include <kernel/alloc.h>
+#include <kernel/core.h>
 #include <linux/stat.h>
 
 #include "proc.h"
@@ -123,6 +124,54 @@ static ssize_t oom_score_adj_store(const struct pseudo_node *node, char *text, s
     if (!t)
         return -ESRCH;
     WRITE_ONCE(t->group->oom_score_adj, adj);
+    task_put(t);
+    return (ssize_t)size;
+}
+
+static int core_filter_text(struct seq *s, const struct pseudo_node *node, struct task *t)
+{
+    seq_printf(s, "%08x\n", READ_ONCE(t->group->core_filter));
+    return 0;
+}
+
+/* As kstrtouint(..., 0): decimal, or hexadecimal behind 0x, or octal behind 0. */
+static bool parse_filter(const char *text, u32 *out)
+{
+    unsigned base = 10;
+    u64 value = 0;
+    bool any = false;
+
+    if (*text == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        base = 16;
+        text += 2;
+    } else if (*text == '0') {
+        base = 8;
+    }
+    for (; *text && *text != '\n'; text++) {
+        unsigned digit = *text >= 'a' ? *text - 'a' + 10u : *text >= 'A' ? *text - 'A' + 10u : *text - '0' + 0u;
+
+        if (digit >= base)
+            return false;
+        value = value * base + digit;
+        any = true;
+        if (value > UINT32_MAX)
+            return false;
+    }
+    *out = (u32)value;
+    return any && (!*text || !text[1]);
+}
+
+static ssize_t core_filter_store(const struct pseudo_node *node, char *text, size_t size)
+{
+    struct task *t;
+    u32 filter;
+
+    if (!parse_filter(text, &filter))
+        return -EINVAL;
+    t = task_find(node->tid);
+    if (!t)
+        return -ESRCH;
+    WRITE_ONCE(t->group->core_filter, filter & CORE_FILTER_ALL);
     task_put(t);
     return (ssize_t)size;
 }
@@ -270,7 +319,9 @@ static const struct pseudo_dir g_task_dir;
         ENTRY_CONST("cgroup", "0::/\n"), ENTRY_TASK("oom_score", 0444, oom_score_text),            \
         {.name = "oom_score_adj", .mode = S_IFREG | 0644, .show_task = oom_score_adj_text,         \
          .store = oom_score_adj_store},                                                            \
-        ENTRY_TASK("io", 0400, io_text)
+        ENTRY_TASK("io", 0400, io_text),                                                           \
+        {.name = "coredump_filter", .mode = S_IFREG | 0644, .show_task = core_filter_text,         \
+         .store = core_filter_store}
 
 /* The process with the smallest number >= from that thread `tid` of `g` made; 0: none. */
 static pid_t child_next(struct group *g, pid_t tid, pid_t from)

@@ -129,7 +129,7 @@ static void show_memory(struct seq *s, struct task *t)
     show_kb(s, "VmPTE:", 0);
     show_kb(s, "VmSwap:", 0);
     show_kb(s, "HugetlbPages:", 0);
-    seq_puts(s, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+    seq_printf(s, "CoreDumping:\t%d\nTHP_enabled:\t0\n", READ_ONCE(t->group->core_writing));
 }
 
 static void show_signals(struct seq *s, struct task *t, const struct cred *c)

@@ -2,6 +2,7 @@
 /*
  * /proc/sys: the values that programs read. Only the names of the machine can be changed.
  */
+#include <kernel/core.h>
 #include <kernel/random.h>
 #include <kernel/uts.h>
 #include <linux/capability.h>
@@ -115,6 +116,13 @@ static int ngroups_max_text(struct seq *s, const struct pseudo_node *node)
     return 0;
 }
 
+/* CoreDump of the configuration: measured, so nobody changes it. */
+static int core_pattern_text(struct seq *s, const struct pseudo_node *node)
+{
+    seq_printf(s, "%s\n", core_pattern());
+    return 0;
+}
+
 static const struct pseudo_entry g_kernel_entries[] = {
     {.name = "hostname", .mode = S_IFREG | 0644, .show = hostname_text, .store = hostname_store},
     ENTRY_CONST("domainname", "(none)\n"),
@@ -125,7 +133,7 @@ static const struct pseudo_entry g_kernel_entries[] = {
     ENTRY_TEXT("threads-max", 0444, threads_max_text),
     ENTRY_DIR("random", 0555, &g_random_dir),
     ENTRY_CONST("randomize_va_space", "2\n"),
-    ENTRY_CONST("core_pattern", "core\n"),
+    ENTRY_TEXT("core_pattern", 0444, core_pattern_text),
     ENTRY_CONST("core_uses_pid", "0\n"),
     ENTRY_TEXT("cap_last_cap", 0444, cap_last_cap_text),
     ENTRY_TEXT("ngroups_max", 0444, ngroups_max_text),

@@ -343,6 +343,8 @@ int inode_permission(struct inode *inode, int mask);
  * -EEXIST, or what walking and mknod(2) say.
  */
 int vfs_make_socket(const char *name, mode_t mode, struct path *out);
+/* unlink(2) with a kernel string. */
+int vfs_unlink(const char *name);
 
 /* ---- Changing inodes (vfs/attr.c) -------------------------------------------------------------- */
 

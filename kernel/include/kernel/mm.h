@@ -149,6 +149,29 @@ struct vma_info {
 };
 void mm_for_each_vma(struct mm *mm, bool (*fn)(const struct vma_info *info, void *arg), void *arg);
 
+/*
+ * For core files: what is mapped, without the kernel's trampolines, in order of addresses: at most `max` of them
+ * in `out`, each with its own reference on `file`. How many there are. Takes mm->lock.
+ */
+struct mm_segment {
+    uintptr_t start, end;
+    unsigned flags;      /* VM_* */
+    u64 pgoff;
+    struct file *file;   /* or NULL */
+    bool anonymous;      /* what it holds comes from the program alone */
+    bool written;        /* of private memory: the program may have written something there */
+    u64 dump;            /* bytes of it that go into the file, the caller's */
+};
+size_t mm_segments(struct mm *mm, struct mm_segment *out, size_t max);
+
+/*
+ * The page at `addr` as a core file shows it. False, with nothing in `buf`: a hole, where nothing is mapped or was
+ * ever touched, or that cannot be read. Nothing is committed for it. Takes mm->lock.
+ */
+bool mm_dump_page(struct mm *mm, uintptr_t addr, void *buf);
+/* Where from `addr` on, in one mapping up to `end`, the next page may be that is no hole. Takes mm->lock. */
+uintptr_t mm_dump_next(struct mm *mm, uintptr_t addr, uintptr_t end);
+
 /* Pages of [start, end) that are present; for smaps, mincore and core dumps. mm->lock held. */
 u64 mm_resident_pages(uintptr_t start, uintptr_t end);
 

@@ -133,6 +133,9 @@ void sigpending_flush(struct sigpending *p);
 void sigpending_init(struct sigpending *p);
 void sighand_put(struct sighand *s);
 
+/* The current thread's vector state now, in its own buffer (task->xsave_buffer). NULL: no memory. */
+u8 *signal_save_vectors(void);
+
 /* Bytes that a signal frame takes at most, for AT_MINSIGSTKSZ. */
 size_t signal_frame_size(void);
 

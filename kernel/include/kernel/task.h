@@ -94,6 +94,9 @@ struct group {
     struct group_timers *timers;              /* ITIMER_*, alarm, POSIX timers; owned, time/itimer.c */
     int exit_status GUARDED_BY(&lock);        /* wait(2) form */
     bool exiting GUARDED_BY(&lock);
+    struct task *core_task GUARDED_BY(&lock); /* the thread that writes a core file before it ends, or NULL */
+    bool core_writing GUARDED_BY(&lock);      /* a core file is being written: threads that end rest (proc/core.c) */
+    unsigned resting GUARDED_BY(&lock);       /* those that do */
     bool stopped GUARDED_BY(&lock);           /* by SIGSTOP and its like; threads rest as they come by */
     bool stop_told GUARDED_BY(&lock);         /* all threads rest, and the parent heard of it */
     int stop_signal GUARDED_BY(&lock);
@@ -103,6 +106,7 @@ struct group {
     size_t cmdline_size GUARDED_BY(&lock);
     char *exe_path GUARDED_BY(&lock);         /* owned */
     int dumpable;
+    u32 core_filter;                          /* /proc/PID/coredump_filter; atomic */
     int oom_score_adj;                        /* -1000 to 1000; kept for /proc */
 };
 
@@ -135,6 +139,7 @@ struct task {
     struct list group_link;                   /* guarded by group->lock */
     bool dead;                                /* ended, but still the leader; guarded by group->lock */
     bool parked;                              /* rests while the process is stopped; guarded by group->lock */
+    bool resting;                             /* while a core file is written; guarded by group->lock */
     bool stop_dequeued;                       /* took a stop signal that SIGCONT has not undone; likewise */
     bool uninterruptible;                     /* waits for what no signal but a deadly one ends; own thread */
     struct regs *regs;                        /* the program's registers, on the kernel stack */

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <kernel/alloc.h>
 #include <kernel/arch.h>
+#include <kernel/core.h>
 #include <kernel/loader.h>
 #include <kernel/string.h>
 #include <kernel/target.h>
@@ -53,6 +54,11 @@ bool rewrite_hide(struct mm *mm, struct regs *regs)
 bool rewrite_show(struct mm *mm, struct regs *regs)
 {
     return false;
+}
+
+int core_dump(const siginfo_t *info)
+{
+    return 0x80;
 }
 
 _Noreturn void task_exit_group(int wait_status)

@@ -5,6 +5,7 @@
  */
 #include <kernel/alloc.h>
 #include <kernel/boot.h>
+#include <kernel/core.h>
 #include <kernel/files.h>
 #include <kernel/ipc.h>
 #include <kernel/mm.h>
@@ -76,6 +77,11 @@ void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4])
         out[1] = 11u << 22 | 63;
         out[2] = 63;
     }
+}
+
+const char *core_pattern(void)
+{
+    return "/tmp/core.%p";
 }
 
 u64 sigqueue_count(uid_t uid)
