@@ -3,6 +3,7 @@
 #include <kernel/alloc.h>
 #include <kernel/files.h>
 #include <kernel/signal.h>
+#include <kernel/socket.h>
 #include <kernel/string.h>
 #include <kernel/time.h>
 #include <linux/fcntl.h>
@@ -86,6 +87,8 @@ void mqueue_destroy(struct mqueue *q) NO_LOCK_ANALYSIS /* the last one to know i
     {
         kfree(m);
     }
+    if (q->notify_message)
+        netlink_message_drop(q->notify_message);
     uncharge(q->charge);
     kfree(q);
 }
@@ -96,6 +99,33 @@ struct mqueue *file_mqueue(const struct file *f)
 }
 
 /* ---- Notification ------------------------------------------------------------------------------------------- */
+
+/*
+ * SIGEV_THREAD is libc's: it gives the descriptor of a netlink socket in sigev_signo and the address of a cookie,
+ * which comes back through the socket with its last byte telling why (NOTIFY_*). It is made at once, so that a
+ * sender of messages need not wait or fail for it.
+ */
+static struct netlink_message *thread_message(const struct sigevent *e)
+{
+    u8 cookie[NOTIFY_COOKIE_LEN];
+
+    if (copy_from_user(cookie, (const void __user *)e->sigev_value.sival_ptr, sizeof(cookie)))
+        return ERR_PTR(-EFAULT);
+    return netlink_message_create(e->sigev_signo, cookie, sizeof(cookie));
+}
+
+/* The registration ends; SIGEV_THREAD's hears why. */
+static void end_notify(struct mqueue *q, u8 why) REQUIRES(&q->lock)
+{
+    struct netlink_message *m = q->notify_message;
+
+    q->notify_pid = 0;
+    q->notify_message = NULL;
+    if (!m)
+        return;
+    m->data[NOTIFY_COOKIE_LEN - 1] = why;
+    netlink_message_send(m);
+}
 
 /* A message came to an empty queue for which nobody waits: once. */
 static void notify(struct mqueue *q) REQUIRES(&q->lock)
@@ -113,65 +143,83 @@ static void notify(struct mqueue *q) REQUIRES(&q->lock)
         (void)signal_send_group(g, info.si_signo, &info);
         group_put(g);
     }
-    q->notify_pid = 0;
+    end_notify(q, NOTIFY_WOKENUP);
 }
 
-static int register_notify(struct mqueue *q, const struct sigevent *event)
+static void unregister_notify(struct mqueue *q)
+{
+    mutex_lock(&q->lock);
+    if (q->notify_pid == current->group->tgid)
+        end_notify(q, NOTIFY_REMOVED);
+    mutex_unlock(&q->lock);
+}
+
+/* Takes `message` unless it fails. */
+static int register_notify(struct mqueue *q, const struct sigevent *event, struct netlink_message *message)
 {
     pid_t me = current->group->tgid;
     int err = 0;
 
     mutex_lock(&q->lock);
-    if (!event) {
-        q->notify_pid = q->notify_pid == me ? 0 : q->notify_pid;
-    } else if (q->notify_pid) {
+    if (q->notify_pid) {
         err = -EBUSY;
     } else {
         q->notify_pid = me;
         q->notify_how = event->sigev_notify;
         q->notify_signal = event->sigev_signo;
         q->notify_value = event->sigev_value;
+        q->notify_message = message;
     }
     mutex_unlock(&q->lock);
     return err;
 }
 
-/*
- * SIGEV_THREAD is libc's by a netlink socket whose descriptor stands in sigev_signo: there are none of these
- * inside.
- */
 static int event_check(const struct sigevent *e)
 {
     switch (e->sigev_notify) {
     case SIGEV_NONE:
+    case SIGEV_THREAD:
         return 0;
     case SIGEV_SIGNAL:
         return e->sigev_signo >= 0 && e->sigev_signo <= NSIG_K ? 0 : -EINVAL;
-    case SIGEV_THREAD:
-        return -EBADF;
     }
     return -EINVAL;
 }
 
+/* `event` NULL: no notification any more. Takes `message` unless it fails. */
+static int set_notify(int fd, const struct sigevent *event, struct netlink_message *message)
+{
+    struct file *f = fd_get(fd);
+    struct mqueue *q = f ? file_mqueue(f) : NULL;
+    int err = q ? 0 : -EBADF;
+
+    if (q && event)
+        err = register_notify(q, event, message);
+    else if (q)
+        unregister_notify(q);
+    if (f)
+        file_put(f);
+    return err;
+}
+
 long sys_mq_notify(int fd, const struct sigevent __user *uevent)
 {
+    struct netlink_message *message = NULL;
     struct sigevent event;
-    struct file *f;
-    struct mqueue *q;
-    int err = 0;
+    int err;
 
-    if (uevent && get_user(event, uevent))
+    if (!uevent)
+        return set_notify(fd, NULL, NULL);
+    if (get_user(event, uevent))
         return -EFAULT;
-    if (uevent)
-        err = event_check(&event);
-    if (err)
-        return err;
-    f = fd_get(fd);
-    if (!f)
-        return -EBADF;
-    q = file_mqueue(f);
-    err = q ? register_notify(q, uevent ? &event : NULL) : -EBADF;
-    file_put(f);
+    err = event_check(&event);
+    if (!err && event.sigev_notify == SIGEV_THREAD)
+        message = thread_message(&event);
+    if (err || IS_ERR(message))
+        return err ? err : (long)PTR_ERR(message);
+    err = set_notify(fd, &event, message);
+    if (err && message)
+        netlink_message_drop(message);
     return err;
 }
 
@@ -388,7 +436,7 @@ static int mq_flush(struct file *f)
 {
     struct mqueue *q = file_mqueue(f);
 
-    (void)register_notify(q, NULL);
+    unregister_notify(q);
     return 0;
 }
 

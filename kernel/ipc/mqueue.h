@@ -42,6 +42,7 @@ struct mqueue {
     pid_t notify_pid GUARDED_BY(&lock);
     int notify_how GUARDED_BY(&lock), notify_signal GUARDED_BY(&lock);
     union sigval notify_value GUARDED_BY(&lock);
+    struct netlink_message *notify_message GUARDED_BY(&lock); /* SIGEV_THREAD's, owned; else NULL */
 };
 
 extern const struct file_ops mqueue_ops;

@@ -24,6 +24,7 @@ void socket_family_register(struct socket_family *f)
 
 void net_init(void)
 {
+    netlink_init();
     unix_init();
 }
 

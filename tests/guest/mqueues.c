@@ -3,12 +3,16 @@
 #include "children.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <limits.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 static char g_name[64], g_buf[8192];
@@ -175,6 +179,143 @@ static void test_notify(void)
     CHECK(mq_close(q) == 0 && mq_unlink(g_name) == 0);
 }
 
+/* ---- SIGEV_THREAD: by libc's thread, and what libc builds it on ----------------------------------------- */
+
+static sem_t g_ran;
+
+static void on_thread(union sigval value)
+{
+    CHECK(*(int *)value.sival_ptr == 7);
+    sem_post(&g_ran);
+}
+
+static void test_notify_thread(void)
+{
+    int value = 7;
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_value.sival_ptr = &value};
+    mqd_t q = make(O_RDWR | O_NONBLOCK, 5, 16);
+
+    e.sigev_notify_function = on_thread;
+    sem_init(&g_ran, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(mq_notify(q, &e) == 0);
+        CHECK_ERRNO(mq_notify(q, &e), EBUSY);
+        CHECK(mq_send(q, "a", 1, 0) == 0);
+        while (sem_wait(&g_ran) && errno == EINTR)
+            ;
+        CHECK(mq_receive(q, g_buf, 16, NULL) == 1);
+    }
+    CHECK(mq_notify(q, &e) == 0 && mq_notify(q, NULL) == 0);
+    CHECK(mq_send(q, "a", 1, 0) == 0 && sem_trywait(&g_ran) == -1);
+    CHECK(mq_close(q) == 0 && mq_unlink(g_name) == 0);
+}
+
+/* libc's mq_notify() would make a thread of it. */
+static int notify_raw(mqd_t q, int fd, const void *cookie)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_signo = fd, .sigev_value.sival_ptr = (void *)cookie};
+
+    return (int)syscall(SYS_mq_notify, q, &e);
+}
+
+/* The cookie comes, with `why` at its end. */
+static void check_cookie(int fd, int why)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct sockaddr_nl from = {0};
+    socklen_t size = sizeof(from);
+    char cookie[64] = {0};
+
+    CHECK(poll(&p, 1, -1) == 1 && p.revents == POLLIN);
+    CHECK(recv(fd, cookie, 8, MSG_PEEK | MSG_TRUNC) == 32);
+    CHECK(recvfrom(fd, cookie, sizeof(cookie), MSG_WAITALL, (struct sockaddr *)&from, &size) == 32);
+    CHECK(memcmp(cookie, "abcdefghijklmnopqrstuvwxyz01234", 31) == 0 && cookie[31] == why);
+    CHECK(size == sizeof(from) && from.nl_family == AF_NETLINK && from.nl_pid == 0 && from.nl_groups == 0);
+    CHECK_ERRNO(recv(fd, cookie, sizeof(cookie), MSG_DONTWAIT), EAGAIN);
+    CHECK(poll(&p, 1, 0) == 0);
+}
+
+static void test_notify_socket(void)
+{
+    static const char cookie[] = "abcdefghijklmnopqrstuvwxyz01234?";
+    mqd_t q = make(O_RDWR | O_NONBLOCK, 5, 16);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    int gone = dup(other);
+
+    CHECK(fd >= 0 && close(gone) == 0);
+    CHECK_ERRNO(notify_raw(q, gone, cookie), EBADF);
+    CHECK_ERRNO(notify_raw(q, q, cookie), ENOTSOCK);
+    CHECK_ERRNO(notify_raw(q, other, cookie), EINVAL);
+    CHECK_ERRNO(notify_raw(q, fd, (void *)16), EFAULT);
+    CHECK_ERRNO(notify_raw(gone, fd, cookie), EBADF);
+    CHECK(notify_raw(q, fd, cookie) == 0);
+    CHECK_ERRNO(notify_raw(q, fd, cookie), EBUSY);
+    CHECK_ERRNO(recv(fd, g_buf, 64, MSG_DONTWAIT), EAGAIN);
+    CHECK(mq_send(q, "a", 1, 0) == 0);
+    check_cookie(fd, 1);
+    CHECK(notify_raw(q, fd, cookie) == 0 && mq_notify(q, NULL) == 0);
+    check_cookie(fd, 2);
+    CHECK(notify_raw(q, fd, cookie) == 0 && mq_close(q) == 0);
+    check_cookie(fd, 2);
+    CHECK((q = mq_open(g_name, O_RDWR)) >= 0 && mq_receive(q, g_buf, 16, NULL) == 1);
+    CHECK(notify_raw(q, fd, cookie) == 0 && close(fd) == 0); /* nobody is there to read it */
+    CHECK(mq_send(q, "a", 1, 0) == 0);
+    CHECK(mq_close(q) == 0 && mq_unlink(g_name) == 0);
+    close(other);
+}
+
+/* Notifications that nobody reads fill the socket; then who registers waits. */
+static void test_notify_full(void)
+{
+    static const char cookie[32];
+    struct sigaction act = {.sa_handler = on_signal};
+    const struct itimerval often = {{0, 20000}, {0, 20000}}, never = {{0, 0}, {0, 0}};
+    mqd_t q = make(O_RDWR | O_NONBLOCK, 5, 16);
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), count = 0, unread = 0;
+
+    sigaction(SIGALRM, &act, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (count < 100000 && notify_raw(q, fd, cookie) == 0) {
+        CHECK(mq_notify(q, NULL) == 0);
+        count++;
+    }
+    CHECK(errno == EINTR && count > 50 && count < 100000);
+    setitimer(ITIMER_REAL, &never, NULL);
+    while (recv(fd, g_buf, 64, MSG_DONTWAIT) == 32)
+        unread++;
+    CHECK(unread == count);
+    CHECK(notify_raw(q, fd, cookie) == 0 && mq_notify(q, NULL) == 0);
+    CHECK(mq_close(q) == 0 && mq_unlink(g_name) == 0);
+    close(fd);
+}
+
+static void test_netlink(void)
+{
+    struct sockaddr_nl name = {.nl_family = AF_NETLINK};
+    socklen_t size = sizeof(name);
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), second = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE);
+
+    CHECK_ERRNO(socket(AF_NETLINK, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
+    CHECK_ERRNO(socket(AF_NETLINK, SOCK_RAW, 99), EPROTONOSUPPORT);
+    CHECK(getsockname(fd, (struct sockaddr *)&name, &size) == 0 && size == sizeof(name) && name.nl_pid == 0);
+    CHECK_ERRNO(bind(fd, (struct sockaddr *)&name, sizeof(name) - 1), EINVAL);
+    CHECK(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&name, &size) == 0 && name.nl_pid != 0);
+    CHECK(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0); /* where it is */
+    CHECK_ERRNO(bind(second, (struct sockaddr *)&name, sizeof(name)), EADDRINUSE);
+    name.nl_pid++;
+    CHECK_ERRNO(bind(fd, (struct sockaddr *)&name, sizeof(name)), EINVAL);
+    name = (struct sockaddr_nl){.nl_family = AF_NETLINK};
+    CHECK(bind(second, (struct sockaddr *)&name, sizeof(name)) == 0);
+    CHECK(getpeername(fd, (struct sockaddr *)&name, &size) == 0 && name.nl_pid == 0);
+    CHECK_ERRNO(setsockopt(fd, 270 /* SOL_NETLINK */, 9999, &size, sizeof(size)), ENOPROTOOPT);
+    CHECK_ERRNO(listen(fd, 1), EOPNOTSUPP);
+    CHECK_ERRNO(shutdown(fd, SHUT_RD), EOPNOTSUPP);
+    CHECK_ERRNO(send(fd, "x", 1, MSG_OOB), EOPNOTSUPP);
+    close(fd);
+    close(second);
+}
+
 int main(void)
 {
     snprintf(g_name, sizeof(g_name), "/guest-%d", (int)getpid());
@@ -182,5 +323,9 @@ int main(void)
     test_messages();
     test_waits();
     test_notify();
+    test_notify_thread();
+    test_notify_socket();
+    test_notify_full();
+    test_netlink();
     return guest_done();
 }

@@ -25,6 +25,7 @@
 /* Linux's numbers that its uAPI headers leave to libc's <sys/socket.h>. */
 #define AF_UNSPEC      0
 #define AF_UNIX        1
+#define AF_NETLINK     16
 #define SOCK_STREAM    1
 #define SOCK_DGRAM     2
 #define SOCK_RAW       3
@@ -237,6 +238,28 @@ u64 socket_deadline(u64 timeo);
  * or -EINTR, as Linux's sock_intr_errno().
  */
 int socket_wait(struct waitqueue *wq, unsigned events, bool (*ready)(void *arg), void *arg, u64 deadline);
+
+/* ---- AF_NETLINK (net/netlink.c) --------------------------------------------------------------------- */
+
+void netlink_init(void);
+
+/* A message of the kernel for one netlink socket, which it keeps until it is received or dropped. */
+struct netlink_message {
+    struct list link;
+    struct socket *to; /* with a reference */
+    size_t size;
+    u8 data[];
+};
+
+/*
+ * One for the socket of a descriptor; waits while its SO_RCVBUF is full of others. ERR_PTR(-EBADF), (-ENOTSOCK),
+ * (-EINVAL) (another family's), (-ENOMEM), (-ERESTARTSYS). The caller owns it until it calls one of the next two.
+ */
+struct netlink_message *netlink_message_create(int fd, const void *data, size_t size);
+/* Into the socket's queue; gone if the socket was closed. No spinlock may be held. Consumes it. */
+void netlink_message_send(struct netlink_message *m);
+/* Not to be sent after all. Consumes it. */
+void netlink_message_drop(struct netlink_message *m);
 
 /* ---- AF_UNIX (net/unix) ------------------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@
 #include <kernel/mm.h>
 #include <kernel/pseudofs.h>
 #include <kernel/signal.h>
+#include <kernel/socket.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
@@ -77,6 +78,19 @@ void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4])
         out[1] = 11u << 22 | 63;
         out[2] = 63;
     }
+}
+
+struct netlink_message *netlink_message_create(int fd, const void *data, size_t size)
+{
+    return ERR_PTR(-EBADF);
+}
+
+void netlink_message_send(struct netlink_message *m)
+{
+}
+
+void netlink_message_drop(struct netlink_message *m)
+{
 }
 
 const char *core_pattern(void)
