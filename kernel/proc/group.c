@@ -363,4 +363,5 @@ void group_end(struct group *g)
     tell_end(g, parent, READ_ONCE(g->exit_signal));
     group_put(parent);
     group_put(g);
+    signal_all_stopped();
 }

@@ -91,6 +91,23 @@ static bool has_stopped(pid_t pgid)
     return false;
 }
 
+bool groups_all_stopped(void)
+{
+    struct group *g;
+    bool all = true;
+
+    spin_lock(&g_task_list_lock);
+    list_for_each(g, &g_groups, link)
+    {
+        if (!g->zombie && !(READ_ONCE(g->stopped) && READ_ONCE(g->stop_told))) {
+            all = false;
+            break;
+        }
+    }
+    spin_unlock(&g_task_list_lock);
+    return all;
+}
+
 bool pgrp_orphaned(pid_t pgid)
 {
     bool orphaned;

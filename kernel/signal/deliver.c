@@ -55,8 +55,27 @@ void signal_stop_settle(struct group *g)
     spin_lock(&g->lock);
     sig = stop_to_tell(g);
     spin_unlock(&g->lock);
-    if (sig)
-        group_tell_state(g, sig);
+    if (!sig)
+        return;
+    group_tell_state(g, sig);
+    signal_all_stopped();
+}
+
+void signal_all_stopped(void)
+{
+    struct group *first;
+
+    if (!groups_all_stopped())
+        return;
+    first = group_find(FIRST_PID);
+    if (!first)
+        return;
+    if (!__atomic_exchange_n(&first->stopping_host, true, __ATOMIC_ACQ_REL)) {
+        if (!target_stop(READ_ONCE(first->stop_signal)) && READ_ONCE(first->stopped))
+            pgrp_signal(READ_ONCE(first->pgid), SIGCONT, NULL); /* as the shell that continued the host's */
+        __atomic_store_n(&first->stopping_host, false, __ATOMIC_RELEASE);
+    }
+    group_put(first);
 }
 
 static void park_begin(struct task *t)
@@ -133,17 +152,29 @@ static void stop_over(struct group *g)
     waitqueue_wake(&g->signal_wait, ~0u);
 }
 
-/* SIGSTOP by another process inside: that one may continue it as well, which it could not with the host stopped. */
+/*
+ * Whether another process inside stopped the current one alone: that one may continue it as well, which it could
+ * not with the host's process stopped. But SIGTSTP and its like from the own process group are job control: a
+ * program that suspends its whole job as the terminal's key would.
+ */
 static bool stopped_from_inside(const siginfo_t *info)
 {
-    return info->si_signo == SIGSTOP && info->si_code <= 0 && info->si_pid &&
-           info->si_pid != current->group->tgid;
+    struct group *self = current->group, *sender;
+    bool own_job;
+
+    if (info->si_code > 0 || !info->si_pid || info->si_pid == self->tgid)
+        return false;
+    sender = info->si_signo == SIGSTOP ? NULL : group_find(info->si_pid);
+    own_job = sender && READ_ONCE(sender->pgid) == READ_ONCE(self->pgid);
+    if (sender)
+        group_put(sender);
+    return !own_job;
 }
 
 /*
  * The process rests until SIGCONT or SIGKILL. With the first one the host's process stops, so that
- * the shell outside sees it; where the target cannot do that, it waits for the host's SIGCONT. Nobody could
- * continue an orphaned process group: only SIGSTOP stops it (POSIX).
+ * the shell outside sees it, unless a process inside stopped it; where the target cannot do that, it waits for the
+ * host's SIGCONT. Nobody could continue an orphaned process group: only SIGSTOP stops it (POSIX).
  */
 static void signal_stop(const siginfo_t *info)
 {

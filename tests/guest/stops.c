@@ -253,6 +253,34 @@ static void killed_in_vfork(void)
     CHECK(next_chld(&info) == CLD_KILLED && info.si_status == SIGKILL);
 }
 
+/* A child stops this process, which is the first one inside, does something, and lets it go on. */
+static void stopped_by_child(int sig, int own_group)
+{
+    int pids[2], status;
+    pid_t pid, parent = getpid();
+    char c;
+
+    CHECK(pipe(pids) == 0);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        if (own_group)
+            CHECK(setpgid(0, 0) == 0);
+        CHECK(kill(parent, sig) == 0);
+        if (sig == SIGSTOP) /* an orphaned group natively ignores the others */
+            CHECK(state_becomes(parent, "T"));
+        CHECK(write(pids[1], "x", 1) == 1);
+        if (sig == SIGSTOP)
+            CHECK(*status_field(parent, "State") == 'T');
+        CHECK(kill(parent, SIGCONT) == 0);
+        _exit(g_guest_failures != 0);
+    }
+    CHECK(read(pids[0], &c, 1) == 1);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    close(pids[0]);
+    close(pids[1]);
+}
+
 int main(int argc, char **argv)
 {
     SERVANT_MAIN(argc, argv);
@@ -267,5 +295,8 @@ int main(int argc, char **argv)
     parents_death();
     times_of_children();
     killed_in_vfork();
+    stopped_by_child(SIGSTOP, 0);
+    stopped_by_child(SIGSTOP, 1);
+    stopped_by_child(SIGTSTP, 1);
     return guest_done();
 }

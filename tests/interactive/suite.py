@@ -399,6 +399,13 @@ def stop_and_continue(s):
     s.expect("abc")
     s.send("x:wq\r")
     s.expect("P> ")
+    # Stopped by its child, which then ends: nobody inside runs any more.
+    s.line("run sh -c '/bin/busybox sh -c \"kill -STOP \\$PPID\"; echo went on'")
+    s.expect("Stopped")
+    s.expect("P> ")
+    s.line("fg")
+    s.expect("went on\r\n")
+    s.expect("P> ")
     s.line("exit 3")
     s.end(3, settings=False)   # the shell's own
 

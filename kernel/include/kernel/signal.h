@@ -84,6 +84,11 @@ bool signal_unwanted(int sig);
 u64 sigqueue_count(uid_t uid);
 /* A thread of a process that stops has ended: perhaps all others rest already. No lock may be held. */
 void signal_stop_settle(struct group *g);
+/*
+ * A process stopped or ended: if no other one runs any more, nobody inside can continue the first process, and the
+ * host's process stops, so that the shell outside sees it. Returns when it goes on. No lock may be held.
+ */
+void signal_all_stopped(void);
 
 /*
  * On the way back to the program: handles WORK_SIGNAL, restarts calls, builds frames, or ends the

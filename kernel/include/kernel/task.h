@@ -100,6 +100,7 @@ struct group {
     bool stopped GUARDED_BY(&lock);           /* by SIGSTOP and its like; threads rest as they come by */
     bool stop_told GUARDED_BY(&lock);         /* all threads rest, and the parent heard of it */
     int stop_signal GUARDED_BY(&lock);
+    bool stopping_host;                       /* first process: a thread stops the host's process for it; atomic */
     bool child_subreaper;                     /* prctl(2); atomic */
     unsigned personality;
     char *cmdline GUARDED_BY(&lock);          /* argv as exec got it, NUL-separated; owned */
@@ -298,7 +299,9 @@ int task_may_access(struct task *t, enum access_ids ids);
  */
 void group_tell_state(struct group *g, int sig);
 
-/* proc/jobs.c: whether no parent outside a process group is there to continue it (POSIX: orphaned). */
+/* proc/jobs.c: whether every process that has not ended is stopped, all its threads at rest. */
+bool groups_all_stopped(void);
+/* Whether no parent outside a process group is there to continue it (POSIX: orphaned). */
 bool pgrp_orphaned(pid_t pgid);
 /* The session of a process group; -ESRCH when it has no process. */
 pid_t pgrp_session(pid_t pgid);

@@ -118,6 +118,11 @@ unsigned pgrp_signal(pid_t pgid, int sig, const siginfo_t *info)
     return 0;
 }
 
+bool groups_all_stopped(void)
+{
+    return false;
+}
+
 bool pgrp_orphaned(pid_t pgid)
 {
     return false;
