@@ -55,7 +55,8 @@ void time_check(void);
 /*
  * CPU time (time/cputime.c): a task's time since its start without what it spent blocked. The host's
  * preemption cannot be seen inside and counts as running; user and kernel time cannot be told apart
- * without a TSC read at every border, so all of it is user time.
+ * without a TSC read at every border, so all of it is user time: two reads take 20 ns or more where that was
+ * measured, all of getpid(2) 18.
  */
 struct task;
 struct group;
