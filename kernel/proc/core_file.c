@@ -123,6 +123,7 @@ static bool emit_segment(struct core *c, const struct mm_segment *s, u8 *page)
     for (uintptr_t at = s->start; (at = mm_dump_next(current->mm, at, end)) < end; at += PAGE_SIZE) {
         if (task_must_end())
             return false;
+        mm_leave(); /* relatives at the same addresses get their turns meanwhile */
         c->pos = offset + (at - s->start);
         if (mm_dump_page(current->mm, at, page) && !emit(c, page, PAGE_SIZE))
             return false;
