@@ -176,6 +176,18 @@ static void set_hostname(void)
         uts_set_node_name(name, strlen(name));
 }
 
+static void set_limits(void)
+{
+    struct group *g = current->group;
+
+    spin_lock(&g->lock);
+    if (g_manifest->main_stack_size)
+        g->rlimits[RLIMIT_STACK].cur = g_manifest->main_stack_size;
+    if (core_pattern()[0]) /* who measured CoreDump asked for the files */
+        g->rlimits[RLIMIT_CORE].cur = RLIM_INFINITY_;
+    spin_unlock(&g->lock);
+}
+
 static _Noreturn void run_program(void)
 {
     struct thread_area *area = thread_area();
@@ -187,10 +199,7 @@ static _Noreturn void run_program(void)
 
     memset(regs, 0, sizeof(*regs));
     current->regs = regs;
-    if (g_manifest->main_stack_size)
-        current->group->rlimits[RLIMIT_STACK].cur = g_manifest->main_stack_size;
-    if (core_pattern()[0]) /* who measured CoreDump asked for the files */
-        current->group->rlimits[RLIMIT_CORE].cur = RLIM_INFINITY_;
+    set_limits();
     err = exec_file(-100 /* AT_FDCWD */, program, LOOKUP_FOLLOW, argv, env, regs);
     if (err)
         boot_fail("cannot run", program, err, program_status(err));
