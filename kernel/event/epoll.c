@@ -73,17 +73,20 @@ static void watch_add(struct poll_table *pt, struct waitqueue *wq)
     waiter_watch(&w->waiter, wq, watch_woken, it->event.events & EPOLLEXCLUSIVE);
 }
 
-static struct epitem *item_find(struct eventpoll *ep, const struct file *f, int fd)
-    REQUIRES(&ep->lock)
+static int item_compare(const struct epitem *a, const struct epitem *b)
 {
-    struct epitem *it;
+    if (a->file != b->file)
+        return (uintptr_t)a->file < (uintptr_t)b->file ? -1 : 1;
+    return a->fd < b->fd ? -1 : a->fd > b->fd;
+}
 
-    list_for_each(it, &ep->items, link)
-    {
-        if (it->file == f && it->fd == fd)
-            return it;
-    }
-    return NULL;
+RB_GENERATE_STATIC(epitem_tree, epitem, node, item_compare)
+
+static struct epitem *item_find(struct eventpoll *ep, struct file *f, int fd) REQUIRES(&ep->lock)
+{
+    struct epitem key = {.file = f, .fd = fd};
+
+    return RB_FIND(epitem_tree, &ep->items, &key);
 }
 
 static void item_remove(struct eventpoll *ep, struct epitem *it) REQUIRES(&ep->lock)
@@ -101,7 +104,7 @@ static void item_remove(struct eventpoll *ep, struct epitem *it) REQUIRES(&ep->l
     spin_lock(&g_watch_lock);
     list_del(&it->file_link);
     spin_unlock(&g_watch_lock);
-    list_del(&it->link);
+    RB_REMOVE(epitem_tree, &ep->items, it);
     kfree(it);
 }
 
@@ -117,7 +120,7 @@ static struct epitem *item_create(struct eventpoll *ep, struct file *f, int fd,
     it->fd = fd;
     it->event = *ev;
     list_init(&it->ready_link);
-    list_add_tail(&ep->items, &it->link);
+    (void)RB_INSERT(epitem_tree, &ep->items, it);
     spin_lock(&g_watch_lock);
     list_add_tail(&f->watches, &it->file_link);
     spin_unlock(&g_watch_lock);
@@ -165,10 +168,11 @@ static void ep_put(struct eventpoll *ep)
 static void epoll_release(struct file *f)
 {
     struct eventpoll *ep = f->private;
+    struct epitem *it;
 
     mutex_lock(&ep->lock);
-    while (!list_empty(&ep->items))
-        item_remove(ep, list_first(&ep->items, struct epitem, link));
+    while ((it = RB_ROOT(&ep->items)))
+        item_remove(ep, it);
     mutex_unlock(&ep->lock);
     ep_put(ep);
 }
@@ -187,15 +191,15 @@ static struct eventpoll *watcher_of(struct file *f)
     return ep; /* NOLINT(clang-analyzer-unix.Malloc): it does not follow that the items are gone */
 }
 
-static void forget_items(struct eventpoll *ep, const struct file *f)
+static void forget_items(struct eventpoll *ep, struct file *f)
 {
-    struct epitem *it, *tmp;
+    struct epitem key = {.file = f, .fd = 0}; /* the least descriptor */
+    struct epitem *it, *next;
 
     mutex_lock(&ep->lock);
-    list_for_each_safe(it, tmp, &ep->items, link)
-    {
-        if (it->file == f)
-            item_remove(ep, it);
+    for (it = RB_NFIND(epitem_tree, &ep->items, &key); it && it->file == f; it = next) {
+        next = RB_NEXT(epitem_tree, &ep->items, it);
+        item_remove(ep, it);
     }
     mutex_unlock(&ep->lock);
 }
@@ -222,7 +226,7 @@ static unsigned epoll_poll(struct file *f, struct poll_table *pt)
 
     poll_wait(pt, &ep->wait);
     mutex_lock(&ep->lock);
-    list_for_each(it, &ep->items, link)
+    RB_FOREACH(it, epitem_tree, &ep->items)
     {
         if (it->host && pt && pt->add)
             (void)it->file->ops->poll(it->file, pt);
@@ -240,7 +244,7 @@ static ssize_t epoll_fdinfo(struct file *f, char *buf, size_t size)
     size_t n = 0;
 
     mutex_lock(&ep->lock);
-    list_for_each(it, &ep->items, link)
+    RB_FOREACH(it, epitem_tree, &ep->items)
     {
         if (n >= size)
             break;
@@ -275,7 +279,7 @@ static unsigned nest_depth(struct eventpoll *ep, const struct eventpoll *outer, 
     if (ep == outer || level > NESTS_MAX)
         return NESTS_MAX + 1;
     mutex_lock(&ep->lock);
-    list_for_each(it, &ep->items, link)
+    RB_FOREACH(it, epitem_tree, &ep->items)
     {
         struct eventpoll *inner = file_epoll(it->file);
 
@@ -419,7 +423,7 @@ long sys_epoll_create1(int flags)
     ref_init(&ep->ref);
     mutex_init(&ep->lock, "epoll");
     spin_init(&ep->ready_lock, "epoll_ready");
-    list_init(&ep->items);
+    RB_INIT(&ep->items);
     list_init(&ep->ready);
     waitqueue_init(&ep->wait);
     f = file_create_anon("anon_inode:[eventpoll]", &g_epoll_ops, ep, O_RDWR);

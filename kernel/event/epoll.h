@@ -17,16 +17,19 @@
 
 #include <kernel/fs.h>
 #include <kernel/poll.h>
+#include <kernel/rbtree.h>
 #include <linux/eventpoll.h>
 
 /* Bits that are not events: they stay when EPOLLONESHOT switches an item off. */
 #define EPOLL_PRIVATE (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
 
+RB_HEAD(epitem_tree, epitem);
+
 struct eventpoll {
     ref_t ref;             /* the file's, and who looks from file->watches */
     struct file *file;     /* its own, constant; no reference */
     mutex_t lock;
-    struct list items GUARDED_BY(&lock);
+    struct epitem_tree items GUARDED_BY(&lock);
     spinlock_t ready_lock;
     struct list ready;     /* epitem.ready_link; guarded by ready_lock */
     struct waitqueue wait; /* epoll_wait, and whoever polls this epoll */
@@ -36,7 +39,7 @@ struct watch;
 
 struct epitem {
     struct eventpoll *ep;
-    struct list link;       /* in ep->items */
+    RB_ENTRY(epitem) node;  /* in ep->items, by file and descriptor */
     struct list ready_link; /* in ep->ready or a scan's list */
     struct list file_link;  /* in file->watches */
     struct file *file;      /* no reference */

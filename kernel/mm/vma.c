@@ -10,7 +10,6 @@
  * Locking: mm->lock, held by the caller of everything here but vma_free and vma_free_list.
  */
 #include "internal.h"
-#include "trees.h"
 
 static u64 subtree_gap(const struct vma *v)
 {

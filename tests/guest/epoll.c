@@ -136,6 +136,40 @@ static void test_duplicates(void)
     close(p[1]), close(ep);
 }
 
+#define MANY 300
+
+/* Each file is watched by two descriptors; items are found, changed and forgotten one by one. */
+static void test_many(void)
+{
+    int ep = epoll_create1(0), fd[MANY], copy[MANY], told = 0, found = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        fd[i] = eventfd(1, 0);
+        copy[i] = dup(fd[i]);
+        CHECK(fd[i] >= 0 && copy[i] >= 0);
+        CHECK(ctl(ep, EPOLL_CTL_ADD, copy[i], EPOLLIN) == 0 && ctl(ep, EPOLL_CTL_ADD, fd[i], EPOLLIN) == 0);
+    }
+    for (int i = 0; i < MANY; i++) {
+        CHECK_ERRNO(ctl(ep, EPOLL_CTL_ADD, fd[i], EPOLLIN), EEXIST);
+        CHECK(ctl(ep, EPOLL_CTL_MOD, copy[i], EPOLLIN | EPOLLONESHOT) == 0);
+        CHECK(i % 3 || ctl(ep, EPOLL_CTL_DEL, fd[i], 0) == 0);
+        CHECK(i % 3 != 1 || (close(fd[i]) == 0 && close(copy[i]) == 0));
+    }
+    for (int n; told < MANY * 4 && (n = ready(ep)) > 0; told += n) {
+        for (int i = 0; i < n; i++) {
+            int at = (int)(unsigned)g_ev[i].data.u64;
+
+            found++;
+            CHECK(ctl(ep, EPOLL_CTL_DEL, at, 0) == 0);
+            CHECK_ERRNO(ctl(ep, EPOLL_CTL_MOD, at, EPOLLIN), ENOENT);
+        }
+    }
+    CHECK(found == MANY / 3 + MANY / 3 * 2); /* of every three: one copy; none; both */
+    for (int i = 0; i < MANY; i++)
+        CHECK(i % 3 == 1 || (close(fd[i]) == 0 && close(copy[i]) == 0));
+    close(ep);
+}
+
 static void test_nested(void)
 {
     int ep[8], e = eventfd(0, 0), n;
@@ -222,6 +256,7 @@ int main(void)
     test_edge();
     test_fair();
     test_duplicates();
+    test_many();
     test_nested();
     test_waits();
     return guest_done();
