@@ -7,6 +7,7 @@
  */
 #include <kernel/files.h>
 #include <kernel/poll.h>
+#include <kernel/pseudofs.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/wait.h>
@@ -66,6 +67,18 @@ struct group *pidfd_group(int fd)
         ref_get(&g->ref);
     }
     file_put(f);
+    return g;
+}
+
+struct group *pidfd_or_proc_group(int fd)
+{
+    struct group *g = pidfd_group(fd);
+    struct file *f = g == ERR_PTR(-EBADF) ? fd_get(fd) : NULL;
+
+    if (f) {
+        g = proc_dir_group(f);
+        file_put(f);
+    }
     return g;
 }
 

@@ -216,7 +216,7 @@ long sys_pidfd_send_signal(int fd, int sig, const siginfo_t __user *uinfo, unsig
 
     if (flags)
         return -EINVAL;
-    g = pidfd_group(fd);
+    g = pidfd_or_proc_group(fd);
     if (IS_ERR(g))
         return PTR_ERR(g);
     if (uinfo && copy_from_user(&info, uinfo, sizeof(info)))

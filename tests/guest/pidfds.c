@@ -112,6 +112,41 @@ static void refusals(void)
     close(null);
 }
 
+/* A directory of proc that is a process' serves pidfd_send_signal(2), and nothing else, as its pidfd. */
+static void by_directory(void)
+{
+    struct servant a = servant_start();
+    char path[64];
+    int fd, other;
+    siginfo_t info;
+
+    snprintf(path, sizeof(path), "/proc/%d", a.pid);
+    fd = open(path, O_RDONLY | O_DIRECTORY);
+    CHECK(fd >= 0);
+    servant_ask(&a, OP_CATCH, SIGUSR1, 0);
+    CHECK(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0) == 0);
+    CHECK(servant_ask(&a, OP_CAUGHT, SIGUSR1, 0) == 1);
+    CHECK_ERRNO(waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG), EBADF);
+    CHECK_ERRNO(syscall(SYS_pidfd_getfd, fd, 0, 0), EBADF);
+    other = open(path, O_PATH);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    close(other);
+    other = open("/proc", O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    close(other);
+    snprintf(path, sizeof(path), "/proc/%d/task", a.pid);
+    other = open(path, O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    close(other);
+    snprintf(path, sizeof(path), "/proc/%d/task/%d", a.pid, a.pid);
+    other = open(path, O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    close(other);
+    CHECK(servant_end(&a) == 0);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+    close(fd);
+}
+
 static void others_files(void)
 {
     struct servant a = servant_start();
@@ -210,6 +245,7 @@ int main(int argc, char **argv)
     SERVANT_MAIN(argc, argv);
     life();
     refusals();
+    by_directory();
     others_files();
     made_with_the_child();
     others_memory();

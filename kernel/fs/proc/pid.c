@@ -5,6 +5,7 @@
  */
 #include <kernel/alloc.h>
 #include <kernel/core.h>
+#include <kernel/pseudofs.h>
 #include <linux/stat.h>
 
 #include "proc.h"
@@ -371,6 +372,23 @@ static const struct pseudo_dir g_pid_dir = {
 };
 
 const struct pseudo_entry g_proc_pid_entry = ENTRY_DIR(NULL, 0555, &g_pid_dir);
+
+struct group *proc_dir_group(const struct file *f)
+{
+    const struct pseudo_node *node = pseudo_dir_node(f);
+    struct group *g;
+    struct task *t;
+
+    if (!node || node->entry != &g_proc_pid_entry)
+        return ERR_PTR(-EBADF);
+    t = task_find(node->tid);
+    if (!t)
+        return ERR_PTR(-ESRCH);
+    g = t->group;
+    ref_get(&g->ref);
+    task_put(t);
+    return g;
+}
 
 /* ---- Threads -------------------------------------------------------------------------------- */
 

@@ -237,6 +237,11 @@ static const struct inode_ops g_checked_dir_inode_ops = {
 
 static const struct file_ops g_dir_ops = {.readdir = pseudo_readdir};
 
+const struct pseudo_node *pseudo_dir_node(const struct file *f)
+{
+    return f->ops == &g_dir_ops ? pseudo_node_of(f->inode) : NULL;
+}
+
 /* ---- Content -------------------------------------------------------------------------------- */
 
 static int show_task(struct seq *s, const struct pseudo_node *node)

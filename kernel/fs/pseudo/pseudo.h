@@ -65,6 +65,9 @@ static inline const struct pseudo_node *pseudo_node_of(const struct inode *inode
     return inode->private;
 }
 
+/* The node of an open directory of such a tree; NULL: it is no such directory. */
+const struct pseudo_node *pseudo_dir_node(const struct file *f);
+
 /*
  * Set by proc: owner of the inodes of a task, refreshed at each stat. Gives false when the task is
  * gone.

@@ -25,6 +25,12 @@ void devpts_init(void);
 int console_install(void);
 
 struct group;
+/*
+ * The process whose directory /proc/PID the file is, with a reference; ERR_PTR(-EBADF): it is none of these,
+ * ERR_PTR(-ESRCH): that process is gone.
+ */
+struct group *proc_dir_group(const struct file *f);
+
 /* For /proc/PID/stat: the controlling terminal's number (0: none) and its foreground group (-1). */
 void tty_ids(const struct group *g, unsigned *number, pid_t *tpgid);
 

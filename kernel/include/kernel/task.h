@@ -283,6 +283,8 @@ struct fs_context *task_fs(struct task *t);
 struct cred *task_cred(struct task *t); /* never NULL */
 /* The process of a pidfd with a reference; ERR_PTR(-EBADF): none of these. (proc/pidfd.c) */
 struct group *pidfd_group(int fd);
+/* The same for pidfd_send_signal(2), which takes /proc/PID too; ERR_PTR(-ESRCH) when that process is gone. */
+struct group *pidfd_or_proc_group(int fd);
 /* The real user of a process, dead or alive. */
 uid_t group_uid(struct group *g);
 
