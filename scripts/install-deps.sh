@@ -15,7 +15,7 @@ build="gcc libc6-dev make meson ninja-build pkg-config python3 libssl-dev libarc
 run="python3.11 python3.11-minimal libpython3.11-stdlib"
 check="$run gdb musl-tools busybox-static libc6-dbg cpio tmux python3-pexpect libpython3.11-testsuite
     bash coreutils perl lua5.4 sqlite3 gcc xz-utils gzip bzip2 jq openssl gawk bc libc6-dev git
-    man-db groff-base cryptsetup-bin util-linux clang-19 libclang-rt-19-dev"
+    man-db groff-base cryptsetup-bin util-linux clang-19 libclang-rt-19-dev ruby zstd ripgrep"
 lint="clang-19 clang-tidy-19 clang-tools-19 cppcheck clang-format"
 fuzz="clang-19 libclang-rt-19-dev llvm-19 util-linux" # llvm: names in reports
 

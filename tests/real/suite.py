@@ -9,13 +9,16 @@ leaves there is lost inside when it ends (the root is in memory), so a case that
 import pathlib
 import random
 import shlex
+import sys
 import threading
 
 import harness
 
-PYTHON = "/usr/bin/python3.11"
-STDLIB = "/usr/lib/python3.11"
-PYTHON_ENV = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C"}
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import cpython  # noqa: E402
+import workloads  # noqa: E402
+from cpython import ENV as PYTHON_ENV, PYTHON, STDLIB  # noqa: E402
+
 ENV = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C"}
 
 BUSYBOX = [
@@ -125,20 +128,6 @@ asyncio.run(main())
     "stdin": "import sys; print(sys.stdin.read().upper())",
 }
 
-# Modules of CPython's own tests that need neither threads nor processes.
-TESTSUITE = """array binascii bisect collections complex copy csv datetime deque dict difflib float fractions glob heapq int
-list long lzma math mmap operator queue set shlex statistics string textwrap thread threading time tuple urlparse wait3 wait4 fork1 zlib""".split()
-
-
-# The parts of the suite on AF_UNIX; what is ignored opens AF_INET sockets.
-PYTHON_UNIX_SOCKETS = {
-    "socketserver-unix": ["test_socketserver", "-m", "*Unix*"],
-    "socket-unix": ["test_socket", "-m", "*Unix*", "-m", "*SocketPair*", "-m", "SendRecvFdsTests"],
-    "selectors": ["test_selectors"],
-    "asyncio-unix": ["test_asyncio", "-m", "*[Uu]nix*", "-i", "*sendfile*", "-i", "*path_socket_error",
-                     "-i", "*inetsock"],
-}
-
 
 class Real:
     """The collected roots, made when a case first asks, and the data that commands read."""
@@ -169,6 +158,7 @@ class Real:
         (self.dir / "sums").write_text(harness.run(["sha256sum", self.dir / "data"]).text())
         (self.dir / "t.c").write_text("static int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); }\n"
                                       "int main(void) { return f(10); }\n")
+        workloads.make_data(self.dir)
         for path in [self.dir, *self.dir.rglob("*")]:
             if not path.is_symlink():
                 harness.os.utime(path, (1000000000, 1000000000))
@@ -317,18 +307,8 @@ def cases(ctx):
     for name, code in PYTHON_SNIPPETS.items():
         yield harness.Case(f"python-{name}", lambda c=code: real.compare(
             [PYTHON, "-c", c], [PYTHON], [STDLIB], b"text in\n", PYTHON_ENV))
-    for module in TESTSUITE:
-        def suite(m=module):
-            root = real.root([PYTHON], [STDLIB])
-            r = ctx.inside(root, [PYTHON, "-m", "test", f"test_{m}"], env=PYTHON_ENV, memory="1g", timeout=900)
-            harness.expect(r.status == 0, f"status {r.status}: {r.text()[-1500:]} {r.errors()[-800:]}")
-        yield harness.Case(f"python-test-{module}", suite)
-    for name, args in PYTHON_UNIX_SOCKETS.items():
-        def sockets(a=args):
-            root = real.root([PYTHON], [STDLIB])
-            r = ctx.inside(root, [PYTHON, "-m", "test", "-u", "network", *a], env=PYTHON_ENV, memory="1g", timeout=300)
-            harness.expect(r.status == 0 and b"SUCCESS" in r.out, f"status {r.status}: {r.text()[-1500:]}")
-        yield harness.Case(f"python-test-{name}", sockets)
+    yield from cpython.cases(ctx, real)
+    yield from workloads.cases(real)
     yield from program_cases(real)
     yield from openssl_cases(real)
     yield harness.Case("sqlite-1m", lambda: sqlite_case(real))
