@@ -17,11 +17,19 @@ static sigset64_t pending_set(const struct task *t)
     return READ_ONCE(t->pending.set) | READ_ONCE(t->group->pending.set);
 }
 
+/*
+ * A process' signal that waits is for the thread whose WORK_SIGNAL is set, and a sender may be about to set it: who
+ * is interrupted must come to signal_deliver(), which ends or restarts the call.
+ */
 bool signal_pending(void)
 {
-    const struct task *t = current;
+    struct task *t = current;
 
-    return (pending_set(t) & ~t->blocked) || task_must_end() || READ_ONCE(t->group->stopped);
+    if (unlikely(task_must_end() || READ_ONCE(t->group->stopped))) {
+        task_set_work(t, WORK_SIGNAL);
+        return true;
+    }
+    return (__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) & WORK_SIGNAL) && (pending_set(t) & ~t->blocked);
 }
 
 bool signal_unwanted(int sig)
