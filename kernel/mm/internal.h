@@ -277,7 +277,10 @@ void kept_retire(struct mm *mm) REQUIRES(&mm->lock);
  * (MAP_DENYWRITE). Text that fits stays free until kept_take_text().
  */
 int kept_prepare(struct mm *mm, const struct vma *v, bool linker) REQUIRES(&mm->lock);
-/* The text mapped at `start`, whose system calls have their places now: takes what fits, releases the rest. */
+/*
+ * The text mapped at `start`, or that is about to be text, whose system calls have their places now: takes what
+ * fits, releases the rest. No lock of `mm` held.
+ */
 void kept_take_text(struct mm *mm, uintptr_t start);
 /* Before a page under a mapping is committed: releases it when it was kept. -ENOMEM. */
 int kept_drop(uintptr_t va);

@@ -265,6 +265,7 @@ static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
 {
     uintptr_t va = v->start, next;
     struct rewritten now;
+    bool any = false;
 
     rewrite_where(mm, v->start, &now);
     for (; va < v->end; va = next) {
@@ -275,9 +276,19 @@ static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
         k = find(mm, v, va, &next);
         wanted = k && same_places(&k->text, &now);
         resolve(mm, va, next, wanted);
-        if (wanted)
-            resolve(mm, now.start, now.end, true);
+        any |= wanted;
     }
+    resolve(mm, now.start, now.end, any); /* kept trampolines of other text would run without a fault */
+}
+
+/* Code that comes otherwise: what is kept there, and where its trampolines are to be, would run as it is. */
+static void drop_text(struct mm *mm, const struct vma *v, uintptr_t start) REQUIRES(&mm->lock)
+{
+    struct rewritten now;
+
+    rewrite_where(mm, start, &now);
+    resolve(mm, v->start, v->end, false);
+    resolve(mm, now.start, now.end, false);
 }
 
 void kept_take_text(struct mm *mm, uintptr_t start)
@@ -288,6 +299,8 @@ void kept_take_text(struct mm *mm, uintptr_t start)
     v = mm_find(mm, start);
     if (v && (v->flags & VM_EXEC) && vma_clean(v))
         take_text(mm, v);
+    else if (v)
+        drop_text(mm, v, start);
     mm_unlock(mm);
 }
 

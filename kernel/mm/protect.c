@@ -100,6 +100,7 @@ static void walk_code(struct mm *mm, uintptr_t start, uintptr_t end, bool tell)
         mm_unlock(mm);
         if (found && !tell) {
             rewrite_mapping(mm, from, to - from, file, file ? offset : 0);
+            kept_take_text(mm, from);
         } else if (file) {
             (void)mm_populate(mm, from, to, VM_READ);
             loader_debug_map(file, from, offset);

@@ -234,6 +234,9 @@ def cases(real):
         f"{LIB}/perl-base", f"{LIB}/perl/5.36", "/usr/share/perl/5.36"]))
     yield harness.Case("ruby-forks", lambda: real.compare([installed("/usr/bin/ruby"), "--disable-gems", "-e", RUBY], [
         *SHELL, "/usr/bin/ruby"], [f"{LIB}/ruby/3.1.0"]))
+    yield harness.Case("one-after-another", lambda: shell(
+        real, "for p in tar gzip zstd sort git rg perl make as ld tar sort zstd gzip git; do $p --version 2>&1 | sha256sum; done",
+        [f"/usr/bin/{p}" for p in "tar gzip zstd sort git rg perl make as ld".split()]))
     yield harness.Case("openmp", lambda: openmp_case(real))
     yield harness.Case("zstd-threads", lambda: shell(
         real, "for i in 1 2 3 4 5; do cat {big}; done > {dir}/bigger && zstd -q -T2 -B64K -c {dir}/bigger | sha256sum && "
