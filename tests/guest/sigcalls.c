@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIGNALS 15000
+#define SIGNALS 5000
 
 static volatile int g_over, g_caught;
 

@@ -47,16 +47,15 @@ COMPARED = {
     "tempfile": (["test_tempfile"], {}),
     "signal": (["test_signal", "-i", "SiginterruptTest"], {
         "WakeupFDTests.test_invalid_socket": INET, "WakeupFDTests.test_set_wakeup_fd_socket_result": INET}),
-    "subprocess": (["test_subprocess", "-m", "POSIXProcessTestCase", "-m", "RunFuncTestCase", "-m", "ContextManagerTests"], {}),
+    "subprocess": (["test_subprocess", "-m", "POSIXProcessTestCase", "-m", "ContextManagerTests"], {}),
     "multiprocessing-fork": (["test_multiprocessing_fork", *(w for c in (
         "WithProcessesTestProcess", "WithProcessesTestQueue", "WithProcessesTestLock", "WithProcessesTestSemaphore",
         "WithProcessesTestEvent", "WithProcessesTestValue", "WithProcessesTestArray", "WithProcessesTestConnection",
-        "WithProcessesTestHeap", "WithProcessesTestSharedMemory", "WithManagerTestQueue", "WithProcessesTestPoll")
+        "WithProcessesTestHeap", "TestSyncManagerTypes")
         for w in ("-m", c))], {}),
     "multiprocessing-spawn": (["test_multiprocessing_spawn", "-m", "WithProcessesTestQueue", "-m", "WithProcessesTestEvent"], {}),
     "concurrent-futures": (["test_concurrent_futures", "-m", "ProcessPoolForkProcessPoolShutdownTest",
-                            "-m", "ProcessPoolSpawnProcessPoolShutdownTest", "-m", "ProcessPoolForkserverExecutorDeadlockTest",
-                            "-m", "ThreadPoolShutdownTest"], {}),
+                            "-m", "ProcessPoolForkserverExecutorDeadlockTest", "-m", "ThreadPoolShutdownTest"], {}),
 }
 
 # One limit on descriptors for both: a test tries to use up all of them. The report comes last.
