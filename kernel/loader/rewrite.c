@@ -574,12 +574,31 @@ static bool needs_search(const struct mm *mm, const struct vma *v, u64 va, const
     return needs && page_suspect(page);
 }
 
+void rewrite_where(const struct mm *mm, uintptr_t va, struct rewritten *out)
+{
+    const struct module *m;
+    size_t first, last;
+
+    *out = (struct rewritten){0};
+    spin_lock(&g_rewrite_lock);
+    m = module_by_text(mm, va);
+    if (m && m->block) {
+        module_sites(m, &first, &last);
+        out->base = m->trampolines;
+        out->start = site_trampoline(m, &m->table->list.sites[first]);
+        out->end = page_up(site_trampoline(m, &m->table->list.sites[last - 1]) +
+                           trampoline_size(&m->table->list.sites[last - 1]));
+    }
+    spin_unlock(&g_rewrite_lock);
+}
+
 void rewrite_page(struct mm *mm, uintptr_t va, void *page)
 {
     struct site_table *t = NULL;
     const struct vma *v;
     struct module *m;
-    bool searched = false;
+    struct rewritten places;
+    bool searched = false, attached = false;
 
     assert_held(&mm->lock);
     v = mm_find(mm, va);
@@ -599,30 +618,17 @@ void rewrite_page(struct mm *mm, uintptr_t va, void *page)
     if (m && searched && !m->searched) {
         module_attach(m, t);
         t = NULL;
+        attached = true;
     }
     if (m && m->block)
         patch_page(m, va, page);
     spin_unlock(&g_rewrite_lock);
+    if (attached) {
+        rewrite_where(mm, va, &places);
+        mm_drop_kept(mm, places.start, places.end);
+    }
     if (t)
         site_table_put(t);
-}
-
-void rewrite_where(const struct mm *mm, uintptr_t va, struct rewritten *out)
-{
-    const struct module *m;
-    size_t first, last;
-
-    *out = (struct rewritten){0};
-    spin_lock(&g_rewrite_lock);
-    m = module_by_text(mm, va);
-    if (m && m->block) {
-        module_sites(m, &first, &last);
-        out->base = m->trampolines;
-        out->start = site_trampoline(m, &m->table->list.sites[first]);
-        out->end = page_up(site_trampoline(m, &m->table->list.sites[last - 1]) +
-                           trampoline_size(&m->table->list.sites[last - 1]));
-    }
-    spin_unlock(&g_rewrite_lock);
 }
 
 bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va)

@@ -261,6 +261,12 @@ static void resolve(struct mm *mm, uintptr_t va, uintptr_t end, bool wanted)
     }
 }
 
+void mm_drop_kept(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    assert_held(&mm->lock);
+    resolve(mm, start, end, false);
+}
+
 static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
 {
     uintptr_t va = v->start, next;

@@ -121,6 +121,8 @@ int mm_share_range(struct mm *mm, uintptr_t start, uintptr_t end);
 uintptr_t mm_home(struct mm *mm, u64 *seed);
 /* Where a mapping of `size` bytes would go now; 0: nowhere. Nobody else uses `mm`. */
 uintptr_t mm_choose(struct mm *mm, size_t size);
+/* Pages in [start, end) that an earlier address space left there (mm/kept.c), and that no mapping took, go. */
+void mm_drop_kept(struct mm *mm, uintptr_t start, uintptr_t end);
 
 struct mm *mm_create(void);
 /*

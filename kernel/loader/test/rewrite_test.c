@@ -77,6 +77,13 @@ int mm_unmap(struct mm *mm, uintptr_t addr, size_t size)
     return 0;
 }
 
+static uintptr_t g_dropped; /* where kept pages were dropped last */
+
+void mm_drop_kept(struct mm *mm, uintptr_t start, uintptr_t end)
+{
+    g_dropped = start;
+}
+
 int pagecache_read_page(struct inode *inode, u64 index, void *dst)
 {
     g_reads++;
@@ -186,6 +193,7 @@ static void patches_and_runs(void **state)
     fill_all(0);
     assert_true(g_reads > 0);
     assert_int_equal(rewrite_count(), before + 2);
+    assert_int_equal(page_down(g_dropped), trampoline_vma()->start);
     fill_all(VM_TRAMPOLINE);
     assert_int_equal(*(u8 *)(v->start + MADE_CODE_VA), 0xe9);
     assert_int_equal(call(v->start + MADE_CODE_VA), getpid());
