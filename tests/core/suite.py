@@ -54,7 +54,7 @@ GDB = [  # in this order
     "signal SIGSEGV", r"#0 +0x\w+ in fail \(p=0x10, depth=(?:depth@entry=)?0\)", r"#1 +0x\w+ in fail \(",
     r"#2 +0x\w+ in fail \(", r"#3 +0x\w+ in child \(\)", r"#4 +0x\w+ in main \(", r"\$1 = 0x1122334455667788",
     r"\$2 = \{0x123456789abcdef, 0xfedcba9876543210\}", r"\$3 = 4711", r"\$4 = \(void \*\) 0x10",
-    r"\* 1 .* in fail \(", r"  2 +Thread", r"  3 +Thread", r"in compute \(", r"in computing_thread \(", r"in start_thread \(",
+    r"\* 1 .* in fail \(", r"  2 +Thread", r"  3 +Thread", r"\bcompute \(", r"in computing_thread \(", r"in start_thread \(",
     r"in wait_in_kernel \(", r"in kernel_thread \(", r"in start_thread \("]
 
 
