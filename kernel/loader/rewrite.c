@@ -2,20 +2,17 @@
 /*
  * Rewritten syscall sites in address spaces.
  *
- * A module is a mapped range of a file's text; a block is a mapped range for trampolines, close
- * enough for 32-bit jumps. Everything happens when a page is filled, before anybody can execute it:
- * the first page of a module that may hold a syscall has its file searched (most libraries never
- * get there), the module's trampolines get their addresses in the block, and from then on sites are
- * patched in the page at hand. A page of a block gets its trampolines when it is filled itself. A
- * site never crosses a page, and only bytes that still are the original ones are replaced, so that
- * a page filled earlier, or changed by the program, just keeps its syscalls.
+ * A module is a mapped range of a file's text; a block is a mapped range for trampolines, close enough for 32-bit
+ * jumps. Everything happens when a page is filled, before anybody can execute it: the first page of a module that
+ * may hold a syscall has its file searched (most libraries never get there), the module's trampolines get their
+ * addresses in the block, and from then on sites are patched in the page at hand. A page of a block gets its
+ * trampolines when it is filled itself. A site never crosses a page, and only bytes that still are the original
+ * ones are replaced, so that a page filled earlier, or changed by the program, just keeps its syscalls.
  *
- * Addresses in a block are given out once: a page of it that is present never has to change.
- * Modules and blocks of all address spaces are found by mm in a small table, so that an address
- * space holds nothing of ours.
+ * Addresses in a block are given out once: a page of it that is present never has to change. Modules and blocks of
+ * all address spaces are found by mm in a small table, so that an address space holds nothing of ours.
  *
- * g_rewrite_lock (spinlock) guards the table, all modules and blocks. mm->lock may be held around
- * it.
+ * g_rewrite_lock (spinlock) guards the table, all modules and blocks. mm->lock may be held around it.
  */
 #include "exec.h"
 #include "rewrite.h"
@@ -73,8 +70,7 @@ static struct bucket *bucket_of(const struct mm *mm) REQUIRES(&g_rewrite_lock)
     return b;
 }
 
-/* ---- Sites of a module
- * ------------------------------------------------------------------------------ */
+/* ---- Sites of a module -------------------------------------------------------------------------- */
 
 static u64 site_va(const struct module *m, const struct site *s)
 {
@@ -124,8 +120,7 @@ static struct module *module_by_text(const struct mm *mm, u64 va) REQUIRES(&g_re
     return NULL;
 }
 
-/* ---- Forgetting
- * --------------------------------------------------------------------------------------- */
+/* ---- Forgetting --------------------------------------------------------------------------------- */
 
 static void module_free(struct module *m) REQUIRES(&g_rewrite_lock)
 {
@@ -207,8 +202,7 @@ void rewrite_unmap(struct mm *mm, uintptr_t start, size_t size)
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- fork(2)
- * ----------------------------------------------------------------------------------------- */
+/* ---- fork(2) ------------------------------------------------------------------------------------ */
 
 /* The parent's modules, which refer to its blocks, and its blocks: copies in the child's name. */
 struct copies {
@@ -274,7 +268,6 @@ static struct block *block_copy_of(struct mm *child, const struct block *block)
 
 static void fill_copies(struct copies *c, struct mm *mm, struct mm *child) REQUIRES(&g_rewrite_lock)
 {
-    struct list link;
     struct block *b;
     struct module *m;
 
@@ -285,9 +278,7 @@ static void fill_copies(struct copies *c, struct mm *mm, struct mm *child) REQUI
         if (b->mm != mm || list_empty(&c->blocks))
             continue;
         list_del(&copy->link);
-        link = copy->link;
         *copy = *b;
-        copy->link = link;
         copy->mm = child;
         list_add(&bucket_of(child)->blocks, &copy->link);
     }
@@ -299,9 +290,7 @@ static void fill_copies(struct copies *c, struct mm *mm, struct mm *child) REQUI
             continue;
         m->searched = true; /* from now on both must fill its pages alike */
         list_del(&copy->link);
-        link = copy->link;
         *copy = *m;
-        copy->link = link;
         copy->mm = child;
         copy->block = block_copy_of(child, m->block);
         if (copy->table)
@@ -328,8 +317,7 @@ int rewrite_fork(struct mm *mm, struct mm *child)
     return err;
 }
 
-/* ---- Blocks
- * ------------------------------------------------------------------------------------------- */
+/* ---- Blocks ------------------------------------------------------------------------------------- */
 
 /* A block with room from where everything in [text, text_end) can be reached, and the reverse. */
 static struct block *block_find(struct mm *mm, u64 size, u64 text, u64 text_end)
@@ -417,8 +405,7 @@ static void block_provide(struct mm *mm, u64 text, u64 text_end)
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- Modules
- * ------------------------------------------------------------------------------------------ */
+/* ---- Modules ------------------------------------------------------------------------------------ */
 
 /* Gives a module its file's sites (consumes the reference; may be NULL) and their trampolines'
  * place. */
@@ -485,8 +472,7 @@ void rewrite_mapping(struct mm *mm, uintptr_t start, size_t size, struct file *f
     spin_unlock(&g_rewrite_lock);
 }
 
-/* ---- Pages
- * ------------------------------------------------------------------------------------------ */
+/* ---- Pages -------------------------------------------------------------------------------------- */
 
 /*
  * Whether there may be something to patch in the page: what the search takes for a syscall, or the
@@ -644,8 +630,7 @@ bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va)
     return alike;
 }
 
-/* ---- Addresses
- * -------------------------------------------------------------------------------------- */
+/* ---- Addresses ---------------------------------------------------------------------------------- */
 
 /* The module's site whose trampoline holds `va`, or NULL. */
 static const struct site *site_by_trampoline(const struct module *m, u64 va)

@@ -105,6 +105,7 @@ static int save_copy(struct mm *mm, uintptr_t va, unsigned prot, bool share)
         f = frame_create();
         if (!f)
             return -ENOMEM;
+        f->equal = share ? 0 : EQUAL_WRITTEN;
         memcpy(f->page, (void *)va, PAGE_SIZE);
     }
     if (save(mm, va, f, prot)) {
@@ -187,7 +188,7 @@ static int trade(struct transit *t, uintptr_t va, unsigned old, struct frame *th
 {
     if (keep && theirs->refs == 1 && old == RW) {
         page_swap((void *)va, theirs->page);
-        theirs->equal = 0;
+        theirs->equal = EQUAL_WRITTEN;
         theirs->refs++;
         keep_frame(t, va, theirs, old);
         return protect(va, old, prot);
@@ -298,6 +299,7 @@ static int pass_guarded(struct transit *t, uintptr_t va, u64 own, u64 value) NO_
     err = guard_end(va, prot);
     if (err)
         return err;
+    saved_frame(own)->equal = EQUAL_UNLIKE;
     if (t->discard)
         saved_drop(t->from, va);
     if (!value)

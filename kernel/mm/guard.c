@@ -14,7 +14,7 @@
  */
 #include "saved.h"
 
-#define GUARD_AFTER 8u
+#define GUARD_AFTER 8
 
 bool guard_worth(const struct frame *f, unsigned old, unsigned prot)
 {

@@ -14,7 +14,7 @@
 struct frame {
     void *page;
     u32 refs;
-    u32 equal; /* how many times in a row what was in place was the same */
+    s32 equal; /* how many times in a row what was in place was the same; starts lower where that seldom lasts */
 };
 
 /* What mm->saved holds for a page: its frame and its permissions in place. */
@@ -55,6 +55,9 @@ static inline bool ps_guarded(u8 state)
 {
     return (state & (PS_PRESENT | PS_GUARD)) == (PS_PRESENT | PS_GUARD);
 }
+
+#define EQUAL_WRITTEN (-56)  /* for content that one member wrote after they had it in common */
+#define EQUAL_UNLIKE  (-500) /* for content that some members share and others in between do not */
 
 /* Whether what was equal for the `equal`th time is worth being guarded. */
 bool guard_worth(const struct frame *f, unsigned old, unsigned prot);
