@@ -260,6 +260,18 @@ static void out_of_reach(void **state)
 /* ---- For real
  * ------------------------------------------------------------------------------------- */
 
+/* The file at `text`, its sites replaced, their trampolines at `block`. */
+static void install(const struct made *m, const struct site_list *l, u8 *text, u8 *block)
+{
+    memcpy(text, m->data, sizeof(m->data));
+    for (size_t i = 0; i < l->count; i++) {
+        u64 va = (u64)text + l->sites[i].offset, at = (u64)block + l->sites[i].trampoline;
+
+        assert_true(trampoline_write(&l->sites[i], va, at, (u8 *)at));
+        trampoline_patch(va, at, (u8 *)va);
+    }
+}
+
 static void run_replaced(void **state)
 {
     static struct made m;
@@ -280,13 +292,7 @@ static void run_replaced(void **state)
     made_code(&m, code, a + b + c + d, (size_t[]){a, b, c, d, 0});
     find(&m, &l);
     assert_int_equal(l.count, 4);
-    memcpy(text, m.data, sizeof(m.data));
-    for (size_t i = 0; i < l.count; i++) {
-        u64 va = (u64)text + l.sites[i].offset, at = (u64)block + l.sites[i].trampoline;
-
-        assert_true(trampoline_write(&l.sites[i], va, at, (u8 *)at));
-        trampoline_patch(va, at, (u8 *)va);
-    }
+    install(&m, &l, text, block);
     hosted_gs_install();
     calls = hosted_calls;
     fn = (void *)(text + MADE_CODE_OFF);
@@ -323,14 +329,8 @@ static void run_cpuid(void **state)
     made_code(&m, code, a + b, (size_t[]){a, b, 0});
     find(&m, &l);
     assert_int_equal(l.count, 2);
-    memcpy(text, m.data, sizeof(m.data));
-    for (size_t i = 0; i < l.count; i++) {
-        u64 va = (u64)text + l.sites[i].offset, at = (u64)block + l.sites[i].trampoline;
-
-        assert_true(l.sites[i].cpuid);
-        assert_true(trampoline_write(&l.sites[i], va, at, (u8 *)at));
-        trampoline_patch(va, at, (u8 *)va);
-    }
+    install(&m, &l, text, block);
+    assert_true(l.sites[0].cpuid && l.sites[1].cpuid);
     hosted_gs_install();
     calls = hosted_cpuids;
     __cpuid_count(4, 2, eax, ebx, ecx, edx);
