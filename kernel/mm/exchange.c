@@ -341,6 +341,8 @@ static int put_page(struct transit *t, uintptr_t va, u8 state, bool clean) NO_LO
 
     if (own)
         return pass_guarded(t, va, own, value);
+    if (ps_guarded(state))
+        ps_set(va, va + PAGE_SIZE, state & ~PS_GUARD);
     if (value)
         return pass_saved(t, va, prot, value, clean);
     return clean ? drop_clean(t, va) : pass_empty(t, va, prot);

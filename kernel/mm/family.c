@@ -79,6 +79,7 @@ static void last_member(struct family *f) REQUIRES(&f->lock)
     if (f->member_count != 1 || f->resident != mm)
         return;
     chunks_own(mm);
+    saved_free(mm); /* of guarded pages; their marks mean nothing without */
     gate_clear(mm, GATE_FAMILY);
 }
 

@@ -278,10 +278,12 @@ void kept_retire(struct mm *mm) REQUIRES(&mm->lock);
  */
 int kept_prepare(struct mm *mm, const struct vma *v, bool linker) REQUIRES(&mm->lock);
 /*
- * The text mapped at `start`, or that is about to be text, whose system calls have their places now: takes what
+ * The text mapped at [start, end), or that is about to be text, whose system calls have their places now: takes what
  * fits, releases the rest. No lock of `mm` held.
  */
-void kept_take_text(struct mm *mm, uintptr_t start);
+void kept_take_text(struct mm *mm, uintptr_t start, uintptr_t end);
+/* Before a VM_GROWSDOWN mapping is made: what is free where it may grow would serve without a fault. -ENOMEM. */
+int kept_clear_below(struct mm *mm, uintptr_t start) REQUIRES(&mm->lock);
 /* Before a page under a mapping is committed: releases it when it was kept. -ENOMEM. */
 int kept_drop(uintptr_t va);
 void kept_free(struct kept *list);

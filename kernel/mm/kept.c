@@ -5,7 +5,7 @@
  * out for its next user as it was for the last (docs/adr/0009-kept-pages.md), so that most of them start without
  * getting a page from the host.
  *
- * A page is kept when its file is as the archive has it and nobody could write it. It is free (anybody may claim it, or
+ * A page is kept when its file is as the archive has it and nobody can write it. It is free (anybody may claim it, or
  * trim it), but looks absent (PS_FREE without PS_PRESENT), so that it may lie under a mapping: under the one that a
  * dynamic linker makes of a whole library before it maps the segments over it, and for a moment under new text. It can
  * be used there without a fault, which is why only content of that very place in the file may lie there, and why no
@@ -17,6 +17,9 @@
 #include "family.h"
 #include <kernel/boot.h>
 #include <kernel/loader.h>
+#include <kernel/task.h>
+
+#define STACK_ROOM (1UL << 30) /* how far a stack is expected to grow */
 
 /* A range whose pages were kept; some may be gone. */
 struct kept {
@@ -59,9 +62,14 @@ static bool is_pristine(const struct vma *v, uintptr_t start, uintptr_t end)
 
 static bool worth_keeping(const struct mm *mm, const struct vma *v)
 {
+    struct rewritten text;
     bool alone;
 
-    if (!(v->flags & VM_SPECIAL) && (!vma_clean(v) || !is_pristine(v, v->start, v->end)))
+    if ((v->flags & VM_WRITTEN) ||
+        (!(v->flags & VM_SPECIAL) && (!vma_clean(v) || !is_pristine(v, v->start, v->end))))
+        return false;
+    rewrite_where(mm, v->start, &text);
+    if (text.base && !(v->flags & VM_EXEC)) /* its content is not the file's */
         return false;
     return chunk_run(mm, v->start, v->end, &alone) == v->end && alone;
 }
@@ -79,8 +87,7 @@ static void leave_record(struct mm *mm, const struct vma *v)
         k->ino = v->file->inode->ino;
         k->pgoff = v->pgoff;
     }
-    if (v->flags & VM_EXEC)
-        rewrite_where(mm, v->start, &k->text);
+    rewrite_where(mm, v->start, &k->text);
     chunk_leave(k);
 }
 
@@ -93,6 +100,7 @@ void kept_retire(struct mm *mm)
     for (struct vma *v = mm_find_next(mm, 0); v && v->start < SHARED_START; v = vma_next(v)) {
         if (!worth_keeping(mm, v))
             continue;
+        mm_drop_kept(mm, v->start, v->end); /* what it never took, it cannot describe */
         v->flags |= VM_KEPT;
         if (!(v->flags & VM_TRAMPOLINE)) /* those come with the text that they belong to */
             leave_record(mm, v);
@@ -150,28 +158,16 @@ static int release(uintptr_t va, uintptr_t *next)
     return err;
 }
 
-/* The file's content for a page that is ours and writable; zeros behind the file's end. */
-static int fill(const struct vma *v, uintptr_t va, bool linker)
+/* The file's content for a page that is ours and writable. Behind the file's end a linker gets zeros, else nothing. */
+static int fill(struct mm *mm, const struct vma *v, uintptr_t va, bool linker)
 {
     int err = pagecache_read_page(v->file->inode, vma_pgoff(v, va), (void *)va);
 
-    if (err == -ENXIO && linker) {
-        memset((void *)va, 0, PAGE_SIZE);
-        err = 0;
-    }
-    return err;
-}
-
-static int refill_page(struct mm *mm, const struct vma *v, uintptr_t va, bool linker)
-{
-    int err = fill(v, va, linker);
-
-    if (err)
+    if (err && !(err == -ENXIO && linker))
         return pages_release(va, va + PAGE_SIZE);
-    if (linker)
-        free_put_kept(va, va + PAGE_SIZE);
-    else
-        mm_rss_add(mm, 1);
+    if (err)
+        memset((void *)va, 0, PAGE_SIZE);
+    mm_rss_add(mm, 1);
     return 0;
 }
 
@@ -179,6 +175,7 @@ static int refill_page(struct mm *mm, const struct vma *v, uintptr_t va, bool li
 static int refill(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *next, bool linker)
 {
     const unsigned rw = TARGET_READ | TARGET_WRITE;
+    uintptr_t at = va;
     int err;
 
     if (!free_claim_or_wait(va, *next)) {
@@ -186,10 +183,14 @@ static int refill(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *n
         return 0;
     }
     err = pages_protect(va, *next, ps_get(va), rw);
-    for (; !err && va < *next; va += PAGE_SIZE)
-        err = refill_page(mm, v, va, linker);
-    if (err)
-        free_put(va, *next);
+    for (; !err && at < *next; at += PAGE_SIZE)
+        err = fill(mm, v, at, linker);
+    if (!err)
+        err = range_protect(mm, va, *next, vma_prot(v->flags));
+    if (err) {
+        range_abandon(mm, va, at);
+        free_put(at, *next);
+    }
     return err;
 }
 
@@ -210,7 +211,7 @@ static int prepare_run(struct mm *mm, const struct vma *v, uintptr_t va, uintptr
         (void)take(mm, va, next);
         return 0;
     }
-    if (same || (k && linker && !(state & TARGET_WRITE)))
+    if (same || (k && linker))
         return 0; /* text: until kept_take_text(), or until the linker maps that */
     if (v->file && may_refill(v, state, linker))
         return refill(mm, v, va, next, linker);
@@ -230,7 +231,7 @@ int kept_prepare(struct mm *mm, const struct vma *v, bool linker)
             continue;
         err = prepare_run(mm, v, va, &next, state, linker);
         if (err) {
-            range_abandon(mm, v->start, va);
+            range_abandon(mm, v->start, next);
             return err;
         }
     }
@@ -244,7 +245,16 @@ static bool same_places(const struct rewritten *a, const struct rewritten *b)
     return a->base == b->base && a->start == b->start && a->end == b->end;
 }
 
-/* The kept pages of [va, end): ours, or (`wanted` false) released. What the host refuses to take stays free. */
+/* The host does not take a page back that would run, or be read, as it is: the program must not go on. */
+static void give_up(struct mm *mm, uintptr_t va, int err)
+{
+    pr_err("the page at %#lx of an earlier process cannot be released (error %d): process killed", va, -err);
+    WRITE_ONCE(mm->lost, true);
+    task_set_work(current, WORK_TURN);
+    tasks_interrupt(mm, WORK_TURN);
+}
+
+/* The kept pages of [va, end): ours, or (`wanted` false) released. */
 static void resolve(struct mm *mm, uintptr_t va, uintptr_t end, bool wanted)
 {
     uintptr_t next;
@@ -252,12 +262,16 @@ static void resolve(struct mm *mm, uintptr_t va, uintptr_t end, bool wanted)
 
     ps_for_each_run(va, next, end, 0xff, state)
     {
+        int err = 0;
+
         if ((state & (PS_FREE | PS_PRESENT)) != PS_FREE)
             continue;
         if (wanted)
             (void)take(mm, va, &next);
         else
-            (void)release(va, &next);
+            err = release(va, &next);
+        if (err)
+            give_up(mm, va, err);
     }
 }
 
@@ -267,18 +281,18 @@ void mm_drop_kept(struct mm *mm, uintptr_t start, uintptr_t end)
     resolve(mm, start, end, false);
 }
 
-static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
+static void take_text(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t end) REQUIRES(&mm->lock)
 {
-    uintptr_t va = v->start, next;
     struct rewritten now;
+    uintptr_t next;
     bool any = false;
 
-    rewrite_where(mm, v->start, &now);
-    for (; va < v->end; va = next) {
+    rewrite_where(mm, va, &now);
+    for (; va < end; va = next) {
         const struct kept *k;
         bool wanted;
 
-        next = v->end;
+        next = end;
         k = find(mm, v, va, &next);
         wanted = k && same_places(&k->text, &now);
         resolve(mm, va, next, wanted);
@@ -288,26 +302,45 @@ static void take_text(struct mm *mm, const struct vma *v) REQUIRES(&mm->lock)
 }
 
 /* Code that comes otherwise: what is kept there, and where its trampolines are to be, would run as it is. */
-static void drop_text(struct mm *mm, const struct vma *v, uintptr_t start) REQUIRES(&mm->lock)
+static void drop_text(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock)
 {
     struct rewritten now;
 
     rewrite_where(mm, start, &now);
-    resolve(mm, v->start, v->end, false);
+    resolve(mm, start, end, false);
     resolve(mm, now.start, now.end, false);
 }
 
-void kept_take_text(struct mm *mm, uintptr_t start)
+void kept_take_text(struct mm *mm, uintptr_t start, uintptr_t end)
 {
     struct vma *v;
 
     mm_lock(mm);
     v = mm_find(mm, start);
+    end = v ? min(end, v->end) : start;
     if (v && (v->flags & VM_EXEC) && vma_clean(v))
-        take_text(mm, v);
+        take_text(mm, v, start, end);
     else if (v)
-        drop_text(mm, v, start);
+        drop_text(mm, start, end);
     mm_unlock(mm);
+}
+
+int kept_clear_below(struct mm *mm, uintptr_t start)
+{
+    struct vma *v = mm_find_next(mm, 0);
+    uintptr_t va = start - min(start, STACK_ROOM), next;
+    u8 state;
+
+    for (; v && v->start < start; v = vma_next(v))
+        va = max(va, v->end);
+    ps_for_each_run(va, next, start, 0xff, state)
+    {
+        int err = state & PS_FREE ? release(va, &next) : 0;
+
+        if (err)
+            return err;
+    }
+    return 0;
 }
 
 int kept_drop(uintptr_t va)

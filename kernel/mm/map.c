@@ -221,7 +221,10 @@ static int insert(struct mm *mm, struct vma *v, bool linker, struct list *dead) 
 static int prepare_anonymous(struct mm *mm, uintptr_t start, uintptr_t end, unsigned vm_flags) REQUIRES(&mm->lock)
 {
     const struct vma v = {.start = start, .end = end, .flags = vm_flags};
+    int err = vm_flags & VM_GROWSDOWN ? kept_clear_below(mm, start) : 0;
 
+    if (err)
+        return err;
     return vm_flags & VM_SPECIAL ? kept_prepare(mm, &v, false) : range_prepare(mm, start, end, true, vm_flags);
 }
 
@@ -332,7 +335,7 @@ static void map_finish(struct mm *mm, const struct map_request *r)
     bool text = r->file && (r->vm_flags & (VM_EXEC | VM_SHARED | VM_ZERO)) == VM_EXEC;
     if (text) {
         rewrite_mapping(mm, r->addr, r->size, r->file, r->pgoff << PAGE_SHIFT);
-        kept_take_text(mm, r->addr);
+        kept_take_text(mm, r->addr, end);
         populate |= manifest_flag(MANIFEST_DEBUG);
     }
     if (r->plain && r->size <= EAGER_PAGES << PAGE_SHIFT)

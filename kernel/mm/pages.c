@@ -100,8 +100,11 @@ void mm_kernel_release(uintptr_t start, uintptr_t end)
 int pages_protect(uintptr_t start, uintptr_t end, u8 state, unsigned prot)
 {
     unsigned old = state & PS_PERM;
-    if (old == prot)
+    if (old == prot) {
+        if (state & PS_GUARD) /* the program asks for what the mark only lends */
+            ps_set(start, end, state & ~PS_GUARD);
         return 0;
+    }
     state &= ~PS_GUARD;
     if (old & ~prot)
         ps_set(start, end, (state & ~PS_PERM) | (old & prot));

@@ -73,6 +73,8 @@ static int protect_locked(struct mm *mm, uintptr_t start, uintptr_t end, unsigne
     if (err)
         return err;
     for (struct vma *v = mm_find(mm, start); v && v->start < end; v = vma_next(v)) {
+        if (v->file)
+            mm_drop_kept(mm, v->start, v->end);
         err = protect_vma(mm, v, vm);
         if (err)
             break;
@@ -100,7 +102,7 @@ static void walk_code(struct mm *mm, uintptr_t start, uintptr_t end, bool tell)
         mm_unlock(mm);
         if (found && !tell) {
             rewrite_mapping(mm, from, to - from, file, file ? offset : 0);
-            kept_take_text(mm, from);
+            kept_take_text(mm, from, to);
         } else if (file) {
             (void)mm_populate(mm, from, to, VM_READ);
             loader_debug_map(file, from, offset);

@@ -284,7 +284,7 @@ long sys_mremap(unsigned long addr, size_t old_size, size_t new_size, unsigned l
     vma_free_list(&dead);
     if (file) {
         rewrite_mapping(mm, (uintptr_t)ret, r.new_size, file, offset);
-        kept_take_text(mm, (uintptr_t)ret);
+        kept_take_text(mm, (uintptr_t)ret, (uintptr_t)ret + r.new_size);
         file_put(file);
     }
     if (ret > 0 && r.locked)

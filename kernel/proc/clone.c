@@ -249,10 +249,10 @@ static int give_memory(struct task *t, u64 flags)
 static void publish(struct task *t, const struct clone_request *rq)
 {
     task_publish(t);
-    if (rq->flags & CLONE_THREAD)
-        return;
-    ref_get(&t->group->ref); /* the table's */
-    group_add_child(t->group, rq->flags & CLONE_PARENT);
+    if (!(rq->flags & CLONE_THREAD)) {
+        ref_get(&t->group->ref); /* the table's */
+        group_add_child(t->group, rq->flags & CLONE_PARENT);
+    }
     (void)cpu_limit_update(t->group); /* prepared by task_fill() */
 }
 

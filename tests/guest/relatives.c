@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* guest: memory=512m */
-/* guest: runs=unmapped,replaced,shared_over,parts,file_parts,unlike,futexes,joins,statuses,vfork_thread,pending */
+/* guest: runs=unmapped,replaced,shared_over,parts,file_parts,unlike,lent,futexes,joins,statuses,vfork_thread,pending */
 /*
  * Processes that have the same addresses after fork(2) and do different things there: what one unmaps, maps over or
  * waits for is not the other's.
@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "fault.h"
 #include "guest.h"
 
 #define PAGE  4096ul
@@ -279,6 +280,50 @@ static void test_unlike(void)
     CHECK(munmap(p, PAGES * PAGE) == 0 && close(fd) == 0);
 }
 
+static int writable(volatile unsigned char *p)
+{
+    return FAULT(*p = 3) == 0;
+}
+
+/* What parent and child have in common for long is still each one's own to protect and to write. */
+static void test_lent(void)
+{
+    unsigned char *p = map_private(NULL, PAGES * PAGE);
+    struct pair pair;
+    pid_t pid;
+
+    fault_catch(SIGSEGV);
+    memset(p, 1, PAGES * PAGE);
+    pair_open(&pair);
+    pid = fork();
+    if (pid == 0) {
+        for (int i = 0; i < 40; i++) {
+            hear(pair.to_child[0]);
+            if (i == 30)
+                p[PAGE] = 2;
+            tell(pair.to_parent[1]);
+        }
+        _exit(p[0] == 1 && p[PAGE] == 2 && p[2 * PAGE] == 1 && writable(p) && p[0] == 3 ? 0 : 1);
+    }
+    for (int i = 0; i < 40; i++) {
+        if (i == 20)
+            CHECK(mprotect(p, PAGES * PAGE, PROT_READ) == 0);
+        tell(pair.to_child[1]);
+        hear(pair.to_parent[0]);
+        if (i == 30)
+            CHECK(!writable(p) && !writable(p + PAGE) && !writable(p + 2 * PAGE));
+    }
+    expect_exit(pid, 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(!writable(p) && !writable(p + PAGE) && p[0] == 1 ? 0 : 1);
+    expect_exit(pid, 0);
+    CHECK(!writable(p) && !writable(p + PAGE) && all_bytes(p, PAGES * PAGE, 1));
+    CHECK(signal(SIGSEGV, SIG_DFL) != SIG_ERR);
+    pair_close(&pair);
+    CHECK(munmap(p, PAGES * PAGE) == 0);
+}
+
 static uint32_t g_word;
 
 static long futex_wait(uint32_t *word, int ms)
@@ -474,6 +519,7 @@ int main(int argc, char **argv)
     } tests[] = {{"unmapped", test_unmapped},       {"replaced", test_replaced},
                  {"shared_over", test_shared_over}, {"parts", test_parts},
                  {"file_parts", test_file_parts},   {"unlike", test_unlike},
+                 {"lent", test_lent},
                  {"futexes", test_futexes},
                  {"joins", test_joins},             {"statuses", test_statuses},
                  {"vfork_thread", test_vfork_thread}, {"pending", test_pending}};
