@@ -653,7 +653,7 @@ static const struct site *site_by_trampoline(const struct module *m, u64 va)
     return NULL;
 }
 
-bool rewrite_hide(struct mm *mm, struct regs *regs)
+bool rewrite_hide(struct mm *mm, struct regs *regs, u64 kept_rcx)
 {
     const struct site *s;
     struct bucket *b;
@@ -669,7 +669,7 @@ bool rewrite_hide(struct mm *mm, struct regs *regs)
         s = site_by_trampoline(m, regs->rip);
         if (!s)
             continue;
-        done = trampoline_hide(s, site_va(m, s), site_trampoline(m, s), regs);
+        done = trampoline_hide(s, site_va(m, s), site_trampoline(m, s), regs, kept_rcx);
         break;
     }
     spin_unlock(&g_rewrite_lock);

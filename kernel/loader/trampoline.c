@@ -76,24 +76,15 @@ void trampoline_patch(u64 va, u64 at, u8 out[static SITE_PATCH_SIZE])
     (void)put_rel32(out + 1, va + SITE_PATCH_SIZE, at);
 }
 
-/* What the thread's last rewritten CPUID kept. */
-static u64 kept_rcx(void)
-{
-    u64 rcx;
-
-    asm volatile("mov %%gs:%c1, %0" : "=r"(rcx) : "i"(TA_CPUID_RCX));
-    return rcx;
-}
-
 /* RCX as the site has it, at `k` in the trampoline: dead before a syscall, which leaves it behind itself. */
-static u64 site_rcx(const struct site *s, u64 k, u64 va, u64 at, u64 rcx)
+static u64 site_rcx(const struct site *s, u64 k, u64 va, u64 at, u64 rcx, u64 kept)
 {
     if (s->cpuid)
-        return k == s->pre + KEEP_SIZE + LEA_SIZE ? kept_rcx() : rcx;
+        return k == s->pre + KEEP_SIZE + LEA_SIZE ? kept : rcx;
     return s->post && rcx == return_address(s, va, at) ? va + s->pre + 2 : rcx;
 }
 
-bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs)
+bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs, u64 kept_rcx)
 {
     u64 k = regs->rip - at;
     u64 call = va + s->pre;
@@ -106,7 +97,7 @@ bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs)
         regs->rip = call;
     else /* the jump back (k beyond post's end) does nothing itself */
         regs->rip = call + 2 + min(k - s->pre - call_size(s), (u64)s->post);
-    regs->rcx = site_rcx(s, k, va, at, regs->rcx);
+    regs->rcx = site_rcx(s, k, va, at, regs->rcx, kept_rcx);
     return true;
 }
 

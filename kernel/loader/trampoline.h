@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One rewritten site of a syscall or CPUID instruction: what is replaced, the code that stands in for it, and how the
- * two map onto each other. Pure, but for the thread's own RCX (hide).
+ * two map onto each other. Pure.
  *
  *   the program, before        after              the trampoline
  *   P: pre instructions        P: jmp T           T:        pre
@@ -51,9 +51,10 @@ void trampoline_patch(u64 va, u64 at, u8 out[static SITE_PATCH_SIZE]);
 
 /*
  * regs->rip in [at, at + size): the original address, with RCX as the site would have it. The exact
- * reverse for addresses the site's own instructions have; both keep everything else. True: changed.
+ * reverse for addresses the site's own instructions have; both keep everything else. True: changed. `kept_rcx` is what the
+ * thread has in TA_CPUID_RCX.
  */
-bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs);
+bool trampoline_hide(const struct site *s, u64 va, u64 at, struct regs *regs, u64 kept_rcx);
 bool trampoline_show(const struct site *s, u64 va, u64 at, struct regs *regs);
 
 #endif

@@ -116,7 +116,7 @@ static void fill_regs(struct core_regs *to, const struct task *t)
 {
     struct regs r = *t->regs;
 
-    (void)rewrite_hide(t->mm, &r);
+    (void)rewrite_hide(t->mm, &r, t == current ? arch_cpuid_rcx() : 0);
     memcpy(to, &r, offsetof(struct regs, rip));
     to->rip = r.rip;
     to->rflags = r.rflags;

@@ -285,7 +285,7 @@ static void deliver_one(struct ksignal *ks, struct regs *regs)
     sigset64_t blocked = t->blocked | ks->action.mask;
     sigset64_t saved = mask_to_save(t);
 
-    rewrite_hide(t->mm, regs);
+    rewrite_hide(t->mm, regs, arch_cpuid_rcx());
     restart_for_handler(regs, ks->action.flags);
     regs->orig_rax = -1;
     if (frame_build(ks, saved, regs)) {

@@ -63,7 +63,8 @@ void cpu_limit_expired(struct ktimer *kt)
     if (sig)
         signal_send_group(g, sig, NULL);
     if (next != RLIM_INFINITY_)
-        ktimer_set(kt, earliest(g, seconds_ns(next), used));
+        group_timer_arm(gt, kt, earliest(g, seconds_ns(next), used));
+    group_put(g);
 }
 
 /* The limit that is reached first, in seconds. */
@@ -93,6 +94,6 @@ int cpu_limit_update(struct group *g)
     gt = group_timers_get(g);
     if (!gt)
         return -ENOMEM;
-    ktimer_set(&gt->cpu_limit, earliest(g, seconds_ns(next), cputime_group(g)));
+    group_timer_arm(gt, &gt->cpu_limit, earliest(g, seconds_ns(next), cputime_group(g)));
     return 0;
 }

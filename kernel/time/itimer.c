@@ -38,10 +38,29 @@ static u64 itimer_now(const struct itimer *t)
     return t->kind == CLOCK_KIND_MONO ? time_monotonic() : cputime_group(t->group);
 }
 
+void group_timer_arm(struct group_timers *gt, struct ktimer *kt, u64 deadline)
+{
+    bool ended;
+
+    ref_get(&gt->group->ref);
+    spin_lock(&gt->lock);
+    ended = gt->ended;
+    spin_unlock(&gt->lock);
+    if (ended || ktimer_set(kt, deadline))
+        group_put(gt->group); /* what was armed had one already */
+}
+
+void group_timer_stop(struct group_timers *gt, struct ktimer *kt)
+{
+    if (ktimer_cancel(kt))
+        group_put(gt->group);
+}
+
 static void itimer_expired(struct ktimer *kt)
 {
     struct itimer *t = container_of(kt, struct itimer, kt);
-    struct group_timers *gt = t->group->timers;
+    struct group *g = t->group;
+    struct group_timers *gt = g->timers;
     u64 now = itimer_now(t);
     u64 deadline;
     bool fire;
@@ -55,9 +74,10 @@ static void itimer_expired(struct ktimer *kt)
     deadline = t->deadline;
     spin_unlock(&gt->lock);
     if (fire)
-        signal_send_group(t->group, t->sig, NULL);
+        signal_send_group(g, t->sig, NULL);
     if (deadline)
-        ktimer_set(kt, itimer_look(t, deadline));
+        group_timer_arm(gt, kt, itimer_look(t, deadline));
+    group_put(g);
 }
 
 static struct group_timers *group_timers_create(struct group *g)
@@ -109,9 +129,12 @@ void group_timers_exit(struct group *g)
 
     if (!gt)
         return;
+    spin_lock(&gt->lock);
+    gt->ended = true;
+    spin_unlock(&gt->lock);
     for (int i = 0; i < ITIMER_COUNT; i++)
-        (void)ktimer_cancel(&gt->itimers[i].kt);
-    (void)ktimer_cancel(&gt->cpu_limit);
+        group_timer_stop(gt, &gt->itimers[i].kt);
+    group_timer_stop(gt, &gt->cpu_limit);
     posix_timers_delete_all(gt);
 }
 
@@ -143,9 +166,9 @@ static void itimer_write(struct group_timers *gt, struct itimer *t, u64 value, u
     t->interval = interval;
     spin_unlock(&gt->lock);
     if (deadline)
-        ktimer_set(&t->kt, itimer_look(t, deadline));
+        group_timer_arm(gt, &t->kt, itimer_look(t, deadline));
     else
-        (void)ktimer_cancel(&t->kt);
+        group_timer_stop(gt, &t->kt);
 }
 
 static int put_itimerval(struct __kernel_old_itimerval __user *dst, u64 left, u64 interval)

@@ -91,16 +91,20 @@ void ktimer_init(struct ktimer *t, void (*fn)(struct ktimer *))
     *t = (struct ktimer){.fn = fn};
 }
 
-void ktimer_set(struct ktimer *t, u64 deadline)
+bool ktimer_set(struct ktimer *t, u64 deadline)
 {
+    bool armed;
+
     spin_lock(&g_lock);
-    if (t->armed)
+    armed = t->armed;
+    if (armed)
         unlink(t);
     t->deadline = deadline;
     insert(t);
     note_first();
     spin_unlock(&g_lock);
     tell_host(__atomic_load_n(&g_told, __ATOMIC_RELAXED) <= time_monotonic());
+    return armed;
 }
 
 bool ktimer_cancel(struct ktimer *t)

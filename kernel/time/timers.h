@@ -7,6 +7,9 @@
  * (spinlock, taken with no other lock but group->lock inside) guards the rest. ktimer_set() may leave
  * the enclave and is called without it; so an expiry may find its timer changed meanwhile: the
  * deadlines in here are the truth, a ktimer that fires early or late looks again.
+ *
+ * A ktimer of a process that is armed, or whose expiry runs, has a reference on the group: the expiry may come just when
+ * the process ends.
  */
 #ifndef KERNEL_TIME_TIMERS_H
 #define KERNEL_TIME_TIMERS_H
@@ -34,11 +37,16 @@ struct group_timers {
     struct itimer itimers[ITIMER_COUNT]; /* deadline, interval guarded by lock */
     struct list posix GUARDED_BY(&lock); /* struct posix_timer.link, by id */
     int next_id GUARDED_BY(&lock);
+    bool ended GUARDED_BY(&lock);        /* the process has: nothing is armed again */
     unsigned posix_count GUARDED_BY(&lock);
 };
 
 /* The group's timers, made when there are none yet. NULL: no memory. */
 struct group_timers *group_timers_get(struct group *g);
+
+/* Arms one of the group's ktimers, unless the process has ended. Without timers->lock. */
+void group_timer_arm(struct group_timers *gt, struct ktimer *kt, u64 deadline);
+void group_timer_stop(struct group_timers *gt, struct ktimer *kt);
 
 void cpu_limit_expired(struct ktimer *kt);
 

@@ -14,7 +14,7 @@ static void check_trampoline(const struct site *s)
     for (u64 k = 0; k < trampoline_size(s); k++) {
         struct regs r = {.rip = at + k};
 
-        ASSERT(trampoline_hide(s, va, at, &r));
+        ASSERT(trampoline_hide(s, va, at, &r, 0));
         ASSERT(r.rip >= va && r.rip <= va + site_size(s));
     }
 }

@@ -188,10 +188,23 @@ static void orphans(void)
         ;
 }
 
+static pid_t g_starter;
+
 static void *start_one(void *arg)
 {
+    g_starter = (pid_t)syscall(SYS_gettid);
     *(struct servant *)arg = servant_start();
     return NULL;
+}
+
+/* A thread that was joined may still have to hand its children on. */
+static void await_end(pid_t tid)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+    for (int i = 0; i < 10000 && access(path, F_OK) == 0; i++)
+        usleep(1000);
 }
 
 /* PR_SET_PDEATHSIG speaks of the thread that made the child. */
@@ -203,6 +216,7 @@ static void parents_death(void)
 
     CHECK(pthread_create(&th, NULL, start_one, &a) == 0);
     CHECK(pthread_join(th, NULL) == 0);
+    await_end(g_starter);
     CHECK(servant_ask(&a, OP_PDEATH, SIGTERM, 0) == 0); /* too late: that thread is gone */
     CHECK(servant_ask(&a, SYS_getppid, 0, 0) == getpid());
     CHECK(kill(a.pid, SIGKILL) == 0);

@@ -12,6 +12,7 @@
 #include <kernel/target.h>
 #include <kernel/task.h>
 #include <kernel/time.h>
+#include <kernel/thread_area.h>
 #include <kernel/traps.h>
 #include <kernel/uaccess.h>
 #include <layout.h>
@@ -64,6 +65,11 @@ void trap_cpuid(struct regs *r)
     r->rcx = out[2];
     r->rdx = out[3];
     r->orig_rax = -1; /* no system call to restart */
+}
+
+u64 arch_cpuid_rcx(void)
+{
+    return thread_area()->cpuid_rcx;
 }
 
 static void emulate_cpuid(struct regs *r)

@@ -59,6 +59,8 @@ u64 arch_hwcap2(void);
 /* ---- Registers ----------------------------------------------------------------------------------- */
 
 /* The program's FS base of the current thread. The setter expects a canonical address. */
+/* RCX as the last rewritten CPUID of this thread kept it. */
+u64 arch_cpuid_rcx(void);
 void arch_set_fs_base(u64 base);
 u64 arch_get_fs_base(void);
 

@@ -57,9 +57,10 @@ bool rewrite_alike(const struct mm *a, const struct mm *b, uintptr_t va);
 
 /*
  * When regs->rip lies in a trampoline: sets it (and what the trampoline changed) back to the original
- * site, so that signal frames show the program's own code. Returns true when it did.
+ * site, so that signal frames show the program's own code. Returns true when it did. `kept_rcx`: the thread's
+ * arch_cpuid_rcx(), where it was interrupted right before a rewritten CPUID.
  */
-bool rewrite_hide(struct mm *mm, struct regs *regs);
+bool rewrite_hide(struct mm *mm, struct regs *regs, u64 kept_rcx);
 
 /*
  * The reverse, for rt_sigreturn: a frame says to go on at an original address, and Linux' restart rule

@@ -79,7 +79,7 @@ struct ktimer {
 };
 
 void ktimer_init(struct ktimer *t, void (*fn)(struct ktimer *));
-void ktimer_set(struct ktimer *t, u64 deadline);
+bool ktimer_set(struct ktimer *t, u64 deadline); /* true when it was armed before */
 bool ktimer_cancel(struct ktimer *t); /* true when it was armed and will not run */
 
 /* Runs expired timers; called from the interrupt path, before blocking and after waking. */

@@ -242,18 +242,18 @@ static void hides_and_shows(void **state)
     r = (struct regs){.rip = v->start + MADE_CODE_VA + 5}; /* the syscall itself */
     assert_true(rewrite_show(&g_mm, &r));
     assert_true(r.rip >= t->start && r.rip < t->end);
-    assert_true(rewrite_hide(&g_mm, &r));
+    assert_true(rewrite_hide(&g_mm, &r, 0));
     assert_int_equal(r.rip, v->start + MADE_CODE_VA + 5);
 
     r.rip = v->start + MADE_CODE_VA; /* the jump: runs as it is */
     assert_false(rewrite_show(&g_mm, &r));
-    assert_false(rewrite_hide(&g_mm, &r));
+    assert_false(rewrite_hide(&g_mm, &r, 0));
     r.rip = v->start + MADE_CODE_VA + 7;
     assert_false(rewrite_show(&g_mm, &r));
     r.rip = t->end - 1; /* in the block, in no trampoline */
-    assert_false(rewrite_hide(&g_mm, &r));
+    assert_false(rewrite_hide(&g_mm, &r, 0));
     r.rip = 1;
-    assert_false(rewrite_hide(&g_mm, &r));
+    assert_false(rewrite_hide(&g_mm, &r, 0));
     assert_false(rewrite_show(&g_mm, &r));
 }
 
@@ -271,7 +271,7 @@ static void forgets_what_is_unmapped(void **state)
     assert_int_equal(*(u8 *)(v->start + MADE_CODE_VA), 0xb8);
     r.rip = v->start + MADE_CODE_VA + 0x1000 + 5;
     assert_true(rewrite_show(&g_mm, &r));
-    assert_true(rewrite_hide(&g_mm, &r));
+    assert_true(rewrite_hide(&g_mm, &r, 0));
     assert_int_equal(r.rip, v->start + MADE_CODE_VA + 0x1000 + 5);
 
     /* Without trampolines nothing may jump there any more. */

@@ -9,7 +9,6 @@
 
 #include <kernel/alloc.h>
 #include <kernel/string.h>
-#include <kernel/thread_area.h>
 
 #include <cpuid.h>
 #include <fcntl.h>
@@ -190,17 +189,17 @@ static void check_addresses(const struct site *s, const size_t *starts)
         }
         assert_true(trampoline_show(s, va, at, &r));
         assert_in_range(r.rip, at + 1, at + trampoline_size(s) - 1);
-        assert_true(trampoline_hide(s, va, at, &r));
+        assert_true(trampoline_hide(s, va, at, &r, 77));
         assert_int_equal(r.rip, va + *starts);
     }
     /* Between RCX being set and the jump; RCX is dead there. */
     r = (struct regs){.rip = at + s->pre + 7, .rcx = 5};
-    assert_true(trampoline_hide(s, va, at, &r));
+    assert_true(trampoline_hide(s, va, at, &r, 77));
     assert_int_equal(r.rip, va + s->pre);
     r = (struct regs){.rip = at + trampoline_size(s)};
-    assert_false(trampoline_hide(s, va, at, &r));
+    assert_false(trampoline_hide(s, va, at, &r, 77));
     r = (struct regs){.rip = at - 1};
-    assert_false(trampoline_hide(s, va, at, &r));
+    assert_false(trampoline_hide(s, va, at, &r, 77));
 }
 
 static void addresses(void **state)
@@ -214,12 +213,12 @@ static void addresses(void **state)
 
     /* In the kernel, or just back: RIP and RCX are what the syscall would leave. */
     r = (struct regs){.rip = 0x20000 + 15, .rcx = 0x20000 + 15};
-    assert_true(trampoline_hide(&b, 0x10000, 0x20000, &r));
+    assert_true(trampoline_hide(&b, 0x10000, 0x20000, &r, 77));
     assert_int_equal(r.rip, 0x10002);
     assert_int_equal(r.rcx, 0x10002);
     /* At the jump back. */
     r = (struct regs){.rip = 0x20000 + 15 + 6, .rcx = 7};
-    assert_true(trampoline_hide(&b, 0x10000, 0x20000, &r));
+    assert_true(trampoline_hide(&b, 0x10000, 0x20000, &r, 77));
     assert_int_equal(r.rip, 0x10008);
     assert_int_equal(r.rcx, 7);
 }
@@ -230,19 +229,17 @@ static void cpuid_addresses(void **state)
     struct site s = {.pre = 5, .post = 3, .cpuid = true};
     struct regs r;
 
-    hosted_gs_install();
     check_addresses(&s, (size_t[]){0, 3, 5, 7, SIZE_MAX});
-    asm volatile("movq $77, %%gs:%c0" ::"i"(TA_CPUID_RCX));
     r = (struct regs){.rip = 0x20000 + 5 + 9, .rcx = 4}; /* at the LEA */
-    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r, 77));
     assert_int_equal(r.rip, 0x10005);
     assert_int_equal(r.rcx, 4);
     r = (struct regs){.rip = 0x20000 + 5 + 16, .rcx = 0x20000 + 29}; /* at the jump */
-    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r, 77));
     assert_int_equal(r.rip, 0x10005);
     assert_int_equal(r.rcx, 77);
     r = (struct regs){.rip = 0x20000 + 29, .rcx = 6}; /* behind it: a result */
-    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r));
+    assert_true(trampoline_hide(&s, 0x10000, 0x20000, &r, 77));
     assert_int_equal(r.rip, 0x10007);
     assert_int_equal(r.rcx, 6);
 }

@@ -46,7 +46,12 @@ void arch_restart_syscall(struct regs *regs)
 
 /* ---- Loader and processes ------------------------------------------------------------------------------ */
 
-bool rewrite_hide(struct mm *mm, struct regs *regs)
+u64 arch_cpuid_rcx(void)
+{
+    return 0;
+}
+
+bool rewrite_hide(struct mm *mm, struct regs *regs, u64 kept_rcx)
 {
     return false;
 }
