@@ -173,6 +173,7 @@ static int fill(struct mm *mm, const struct vma *v, uintptr_t va, bool linker)
 
 /* Pages that can be written get the file's content: no call of the host, and data is mostly touched. */
 static int refill(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *next, bool linker)
+    REQUIRES(&mm->lock)
 {
     const unsigned rw = TARGET_READ | TARGET_WRITE;
     uintptr_t at = va;
