@@ -74,13 +74,17 @@ bool unix_dgram_peer_has_room(struct unix_sock *u)
 
 /* ---- Connecting ------------------------------------------------------------------------------- */
 
-/* The peer's share of the end of a two-way connection: what it sent is lost, and it hears of that. */
+/*
+ * The peer's share of the end of a two-way connection: what it sent is lost, and it hears of that. A reader may have
+ * the first packet in its hands: it is waited for.
+ */
 static void disconnected(struct unix_sock *u, struct unix_sock *old)
 {
     struct list lost;
     bool had, tell = false;
 
     list_init(&lost);
+    mutex_lock(&u->read_lock);
     unix_lock_two(u, old);
     had = !list_empty(&u->queue);
     while (!list_empty(&u->queue)) {
@@ -94,6 +98,7 @@ static void disconnected(struct unix_sock *u, struct unix_sock *old)
         tell = true;
     }
     unix_unlock_two(u, old);
+    mutex_unlock(&u->read_lock);
     waitqueue_wake(&u->room_wait, POLL_WRITE);
     if (tell)
         socket_wake(&old->sk, POLL_STATE);
