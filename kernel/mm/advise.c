@@ -325,7 +325,7 @@ static long advise_segments(struct mm *mm, const struct iov_iter *it, int advice
     return left < it->count ? (long)(it->count - left) : err;
 }
 
-/* Of the calling process only: nothing makes pidfds yet. */
+/* Of the calling process only, by PIDFD_SELF. */
 long sys_process_madvise(int pidfd, const struct iovec __user *vec, size_t count, int advice,
                          unsigned flags)
 {

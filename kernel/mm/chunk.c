@@ -96,8 +96,8 @@ static void take_kept(struct chunk *c, struct kept **list) REQUIRES(&g_chunk_loc
     while (c->kept) {
         struct kept *k = c->kept;
 
-        c->kept = *kept_next(k);
-        *kept_next(k) = *list;
+        c->kept = k->next;
+        k->next = *list;
         *list = k;
     }
 }
@@ -295,8 +295,8 @@ void chunk_leave(struct kept *k)
     struct chunk *c;
 
     spin_lock(&g_chunk_lock);
-    c = chunk_at(kept_start(k));
-    *kept_next(k) = c->kept;
+    c = chunk_at(k->start);
+    k->next = c->kept;
     c->kept = k;
     spin_unlock(&g_chunk_lock);
 }

@@ -42,7 +42,7 @@ static enum source page_source(const struct vma *v, uintptr_t addr)
 
     if (v->flags & VM_SPECIAL)
         return v->flags & VM_TRAMPOLINE ? SOURCE_NONE : SOURCE_MEMORY;
-    if (!vma_anonymous(v) && !(v->flags & (VM_SHARED | VM_WRITE | VM_WRITTEN)))
+    if (vma_clean(v))
         return SOURCE_FILE;
     if ((state & (PS_PRESENT | PS_IDLE)) == PS_PRESENT)
         return SOURCE_MEMORY;

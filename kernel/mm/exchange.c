@@ -16,7 +16,8 @@
 
 /* ---- Saved pages --------------------------------------------------------------------------------------- */
 
-struct frame *frame_create(void)
+/* A frame with one reference, its page not zeroed. NULL: no memory. */
+static struct frame *frame_create(void)
 {
     struct frame *f = kzalloc(sizeof(*f));
 
@@ -30,7 +31,7 @@ struct frame *frame_create(void)
     return NULL;
 }
 
-void frame_put(struct frame *f)
+static void frame_put(struct frame *f)
 {
     if (--f->refs)
         return;
@@ -412,10 +413,8 @@ static int bring_page(uintptr_t va, const void *content, unsigned prot)
 {
     u8 state = ps_get(va);
 
-    if ((state & PS_FREE) && !free_claim(va, va + PAGE_SIZE)) {
-        reclaim_wait();
+    if ((state & PS_FREE) && !free_claim_or_wait(va, va + PAGE_SIZE))
         return bring_page(va, content, prot);
-    }
     if (state & PS_FREE)
         return replace(va, state & PS_PERM, content, prot);
     if (state & PS_PRESENT) /* a relative's shared memory that has no other place */

@@ -26,6 +26,7 @@
 #define KERNEL_MM_FAMILY_H
 
 #include "internal.h"
+#include <kernel/loader.h>
 
 #define SLICE_NS 4000000UL /* how long a member may keep the place while others wait */
 
@@ -83,8 +84,18 @@ uintptr_t chunk_take(struct mm *mm);
 uintptr_t chunk_take_used(struct mm *mm);
 /* A random number that stays the same as long as the enclave runs. */
 u64 chunk_seed(uintptr_t va);
-/* A record for the next user of the chunk of `start`; taken. */
+/* A range whose pages an ended address space left (kept.c); some may be gone. */
+struct kept {
+    struct kept *next;
+    uintptr_t start, end;
+    const struct superblock *sb; /* compared only; NULL: the vDSO's */
+    ino_t ino;
+    u64 pgoff;
+    struct rewritten text;
+};
+/* A record for the next user of its chunk; taken. */
 void chunk_leave(struct kept *k);
+void kept_free(struct kept *list);
 #define CHUNK_SIZE (1UL << 32)
 
 /* All other tasks leave `mm` and stay out until mm_continue_others(). Returns inside. mm->fork_lock held. */

@@ -286,9 +286,6 @@ void kept_take_text(struct mm *mm, uintptr_t start, uintptr_t end);
 int kept_clear_below(struct mm *mm, uintptr_t start) REQUIRES(&mm->lock);
 /* Before a page under a mapping is committed: releases it when it was kept. -ENOMEM. */
 int kept_drop(uintptr_t va);
-void kept_free(struct kept *list);
-uintptr_t kept_start(const struct kept *k);
-struct kept **kept_next(struct kept *k);
 
 /* ---- Mapping and unmapping (map.c, unmap.c) ------------------------------------------------- */
 

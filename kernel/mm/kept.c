@@ -21,16 +21,6 @@
 
 #define STACK_ROOM (1UL << 30) /* how far a stack is expected to grow */
 
-/* A range whose pages were kept; some may be gone. */
-struct kept {
-    struct kept *next;
-    uintptr_t start, end;
-    const struct superblock *sb; /* compared only; NULL: the vDSO's */
-    ino_t ino;
-    u64 pgoff;
-    struct rewritten text;
-};
-
 void kept_free(struct kept *list)
 {
     while (list) {
@@ -39,16 +29,6 @@ void kept_free(struct kept *list)
         list = k->next;
         kfree(k);
     }
-}
-
-uintptr_t kept_start(const struct kept *k)
-{
-    return k->start;
-}
-
-struct kept **kept_next(struct kept *k)
-{
-    return &k->next;
 }
 
 /* ---- Leaving -------------------------------------------------------------------------------------------- */
@@ -133,26 +113,26 @@ static const struct kept *find(struct mm *mm, const struct vma *v, uintptr_t va,
 
 /* ---- Taking --------------------------------------------------------------------------------------------- */
 
-/* Free pages become the mapping's own; *next is `va` when they have to be looked at again. */
-static bool take(struct mm *mm, uintptr_t va, uintptr_t *next)
+/* Claims free pages [va, *next). False: *next is `va`, they have to be looked at again. */
+static bool claim(uintptr_t va, uintptr_t *next)
 {
-    if (free_claim_or_wait(va, *next)) {
-        mm_rss_add(mm, (s64)((*next - va) >> PAGE_SHIFT));
+    if (free_claim_or_wait(va, *next))
         return true;
-    }
     *next = va;
     return false;
 }
 
+/* They become the mapping's own. */
+static void take(struct mm *mm, uintptr_t va, uintptr_t *next)
+{
+    if (claim(va, next))
+        mm_rss_add(mm, (s64)((*next - va) >> PAGE_SHIFT));
+}
+
 static int release(uintptr_t va, uintptr_t *next)
 {
-    int err;
+    int err = claim(va, next) ? pages_release(va, *next) : 0;
 
-    if (!free_claim_or_wait(va, *next)) {
-        *next = va;
-        return 0;
-    }
-    err = pages_release(va, *next);
     if (err)
         free_put(va, *next);
     return err;
@@ -179,10 +159,8 @@ static int refill(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t *n
     uintptr_t at = va;
     int err;
 
-    if (!free_claim_or_wait(va, *next)) {
-        *next = va;
+    if (!claim(va, next))
         return 0;
-    }
     err = pages_protect(va, *next, ps_get(va), rw);
     for (; !err && at < *next; at += PAGE_SIZE)
         err = fill(mm, v, at, linker);
@@ -209,7 +187,7 @@ static int prepare_run(struct mm *mm, const struct vma *v, uintptr_t va, uintptr
     bool same = k && (state & PS_PERM) == vma_prot(v->flags);
 
     if (same && (!(v->flags & VM_EXEC) || (v->flags & VM_VDSO))) {
-        (void)take(mm, va, next);
+        take(mm, va, next);
         return 0;
     }
     if (same || (k && linker))
@@ -268,7 +246,7 @@ static void resolve(struct mm *mm, uintptr_t va, uintptr_t end, bool wanted)
         if ((state & (PS_FREE | PS_PRESENT)) != PS_FREE)
             continue;
         if (wanted)
-            (void)take(mm, va, &next);
+            take(mm, va, &next);
         else
             err = release(va, &next);
         if (err)
@@ -282,11 +260,15 @@ void mm_drop_kept(struct mm *mm, uintptr_t start, uintptr_t end)
     resolve(mm, start, end, false);
 }
 
+/*
+ * Text of a file that nobody can write may find what it needs; code that comes otherwise cannot: what is kept there, and
+ * where its trampolines are to be, would run as it is.
+ */
 static void take_text(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_t end) REQUIRES(&mm->lock)
 {
+    bool may = (v->flags & VM_EXEC) && vma_clean(v), any = false;
     struct rewritten now;
     uintptr_t next;
-    bool any = false;
 
     rewrite_where(mm, va, &now);
     for (; va < end; va = next) {
@@ -294,22 +276,12 @@ static void take_text(struct mm *mm, const struct vma *v, uintptr_t va, uintptr_
         bool wanted;
 
         next = end;
-        k = find(mm, v, va, &next);
+        k = may ? find(mm, v, va, &next) : NULL;
         wanted = k && same_places(&k->text, &now);
         resolve(mm, va, next, wanted);
         any |= wanted;
     }
-    resolve(mm, now.start, now.end, any); /* kept trampolines of other text would run without a fault */
-}
-
-/* Code that comes otherwise: what is kept there, and where its trampolines are to be, would run as it is. */
-static void drop_text(struct mm *mm, uintptr_t start, uintptr_t end) REQUIRES(&mm->lock)
-{
-    struct rewritten now;
-
-    rewrite_where(mm, start, &now);
-    resolve(mm, start, end, false);
-    resolve(mm, now.start, now.end, false);
+    resolve(mm, now.start, now.end, any);
 }
 
 void kept_take_text(struct mm *mm, uintptr_t start, uintptr_t end)
@@ -318,11 +290,8 @@ void kept_take_text(struct mm *mm, uintptr_t start, uintptr_t end)
 
     mm_lock(mm);
     v = mm_find(mm, start);
-    end = v ? min(end, v->end) : start;
-    if (v && (v->flags & VM_EXEC) && vma_clean(v))
-        take_text(mm, v, start, end);
-    else if (v)
-        drop_text(mm, start, end);
+    if (v)
+        take_text(mm, v, start, min(end, v->end));
     mm_unlock(mm);
 }
 

@@ -39,9 +39,6 @@ static inline int save(struct mm *mm, uintptr_t va, struct frame *f, unsigned pr
     return radix_set(&mm->saved, va >> PAGE_SHIFT, (u64)f | PS_PRESENT | prot);
 }
 
-/* A frame with one reference, its page not zeroed. NULL: no memory. */
-struct frame *frame_create(void);
-void frame_put(struct frame *f);
 /* Forgets what is saved of a page, if anything. */
 void saved_drop(struct mm *mm, uintptr_t va);
 

@@ -5,7 +5,7 @@
  * socket. Nobody serves requests: sends are refused with ECONNREFUSED, as Linux refuses them where no kernel
  * socket listens. Source: netlink(7), Linux's net/netlink/af_netlink.c.
  *
- * Locking: socket->lock guards the queue and `closed`; read_lock (mutex, outside it, taken across user copies) keeps
+ * Locking: socket->lock guards the queue, `charged` and `closed`; read_lock (mutex, outside it, taken across user copies) keeps
  * the first message in the queue for its reader; g_bound_lock (leaf) guards the list of bound sockets and port numbers.
  */
 #include <kernel/alloc.h>
@@ -26,8 +26,7 @@ struct netlink_sock {
     u64 charged;            /* of messages made for it, sent or not */
     bool closed;
     struct list bound_link; /* guarded by g_bound_lock, like the rest */
-    bool bound;
-    u32 port, groups;
+    u32 port, groups;       /* port 0: not bound */
 };
 
 static spinlock_t g_bound_lock = SPINLOCK_INIT("netlink_bound");
@@ -40,7 +39,7 @@ static struct netlink_sock *netlink_of(struct socket *s)
 
 /* ---- Messages for a socket -------------------------------------------------------------------------- */
 
-static void message_free(struct netlink_message *m)
+void netlink_message_drop(struct netlink_message *m)
 {
     struct netlink_sock *n = netlink_of(m->to);
 
@@ -111,15 +110,10 @@ void netlink_message_send(struct netlink_message *m)
         list_add_tail(&n->queue, &m->link);
     spin_unlock(&n->sk.lock);
     if (closed)
-        message_free(m);
+        netlink_message_drop(m);
     else
         socket_wake(&n->sk, POLL_READ);
     socket_put(&n->sk);
-}
-
-void netlink_message_drop(struct netlink_message *m)
-{
-    message_free(m);
 }
 
 /* ---- Receiving -------------------------------------------------------------------------------------- */
@@ -169,7 +163,7 @@ static ssize_t give(struct netlink_sock *n, struct netlink_message *m, struct so
     spin_lock(&n->sk.lock);
     list_del(&m->link);
     spin_unlock(&n->sk.lock);
-    message_free(m);
+    netlink_message_drop(m);
     return ret;
 }
 
@@ -221,11 +215,10 @@ static int bind_port(struct netlink_sock *n, u32 port) REQUIRES(&g_bound_lock)
         port = (u32)current->group->tgid;
         for (u32 other = UINT32_MAX - 4096; !port_free(port); other--)
             port = other;
-    }
-    if (!port_free(port))
+    } else if (!port_free(port)) {
         return -EADDRINUSE;
+    }
     n->port = port;
-    n->bound = true;
     list_add_tail(&g_bound, &n->bound_link);
     return 0;
 }
@@ -247,7 +240,7 @@ static int bind(struct socket *s, const struct sock_addr *addr)
     if (err)
         return err;
     spin_lock(&g_bound_lock);
-    if (n->bound)
+    if (n->port)
         err = nl.nl_pid == n->port ? 0 : -EINVAL;
     else
         err = bind_port(n, nl.nl_pid);
@@ -264,7 +257,7 @@ static int name(struct socket *s, struct sock_addr *addr, bool peer)
 
     if (!peer) {
         spin_lock(&g_bound_lock);
-        nl.nl_pid = n->bound ? n->port : 0;
+        nl.nl_pid = n->port;
         nl.nl_groups = n->groups;
         spin_unlock(&g_bound_lock);
     }
@@ -320,12 +313,12 @@ static void release(struct socket *s)
     struct netlink_message *m;
 
     spin_lock(&g_bound_lock);
-    if (n->bound)
+    if (n->port)
         list_del(&n->bound_link);
-    n->bound = false;
+    n->port = 0;
     spin_unlock(&g_bound_lock);
     while ((m = take(n)))
-        message_free(m);
+        netlink_message_drop(m);
 }
 
 static void destroy(struct socket *s)

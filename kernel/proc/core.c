@@ -25,6 +25,13 @@
 
 /* ---- Threads ---------------------------------------------------------------------------------------- */
 
+/* What the file tells of the current thread and its registers do not hold. */
+static void save_state(struct task *t)
+{
+    t->fs_base = arch_get_fs_base();
+    (void)signal_save_vectors();
+}
+
 void core_rest(struct task *t)
 {
     struct group *g = t->group;
@@ -32,8 +39,7 @@ void core_rest(struct task *t)
 
     if (likely(!READ_ONCE(g->core_writing)))
         return;
-    t->fs_base = arch_get_fs_base();
-    (void)signal_save_vectors();
+    save_state(t);
     spin_lock(&g->lock);
     t->resting = g->core_writing;
     g->resting += t->resting;
@@ -64,7 +70,7 @@ static bool begin(struct core *c)
     struct group *g = t->group;
     int ret;
 
-    if (!group_begin_dump(c->info->si_signo))
+    if (!group_begin_exit(c->info->si_signo, true))
         return false;
     spin_lock(&g->lock);
     c->blocked = t->blocked;
@@ -72,8 +78,7 @@ static bool begin(struct core *c)
     spin_unlock(&g->lock);
     wait_event(ret, &g->exit_wait, others_rest(g), DEADLINE_NONE, false);
     (void)ret;
-    t->fs_base = arch_get_fs_base();
-    (void)signal_save_vectors();
+    save_state(t);
     return true;
 }
 
@@ -198,7 +203,7 @@ int core_dump(const siginfo_t *info)
     char *name = wanted() ? kmalloc(PATH_MAX_) : NULL;
     bool written = false;
 
-    if (name && !core_name(core_pattern(), info->si_signo, name, PATH_MAX_) && begin(&c))
+    if (name && !core_name(info->si_signo, name, PATH_MAX_) && begin(&c))
         written = finish(write_file(&c, name));
     release(&c);
     kfree(name);

@@ -26,7 +26,7 @@ struct core {
 };
 
 /* core_name.c: the file's name into `buf`. -ENAMETOOLONG. */
-int core_name(const char *pattern, int sig, char *buf, size_t size);
+int core_name(int sig, char *buf, size_t size);
 
 /* core_notes.c: what PT_NOTE holds. -ENOMEM. */
 int core_notes(struct core *c);

@@ -82,11 +82,11 @@ static void put_field(struct name *n, char letter, int sig)
     }
 }
 
-int core_name(const char *pattern, int sig, char *buf, size_t size)
+int core_name(int sig, char *buf, size_t size)
 {
     struct name n = {.buf = buf, .size = size};
 
-    for (const char *p = pattern; *p; p++) {
+    for (const char *p = core_pattern(); *p; p++) {
         if (*p != '%')
             put(&n, *p);
         else if (*++p)

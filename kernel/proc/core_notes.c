@@ -25,10 +25,6 @@
 #define NOTE_FILE       0x46494c45u
 #define NOTE_X86_XSTATE 0x202u
 
-struct core_time {
-    s64 sec, usec;
-};
-
 struct core_regs {
     u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax;
     u64 rip, cs, rflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
@@ -39,7 +35,7 @@ struct core_prstatus {
     s16 cursig;
     u64 sigpend, sighold;
     s32 pid, ppid, pgrp, sid;
-    struct core_time utime, stime, cutime, cstime;
+    struct __kernel_old_timeval utime, stime, cutime, cstime;
     struct core_regs regs;
     s32 fpvalid;
 };
@@ -107,11 +103,6 @@ static void note(struct core *c, const char *owner, u32 type, const void *data, 
 
 /* ---- Threads ---------------------------------------------------------------------------------------- */
 
-static struct core_time to_time(u64 ns)
-{
-    return (struct core_time){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / 1000)};
-}
-
 static void fill_regs(struct core_regs *to, const struct task *t)
 {
     struct regs r = *t->regs;
@@ -130,16 +121,15 @@ static void fill_regs(struct core_regs *to, const struct task *t)
 static void fill_times(struct core_prstatus *s, const struct task *t)
 {
     struct group *g = t->group;
-    struct usage u = {.utime_ns = cputime_task(t)};
+    struct usage u = {.utime_ns = cputime_task(t)}, children = {0};
 
     if (t->tid == g->tgid)
         group_usage(g, &u);
-    s->utime = to_time(u.utime_ns);
-    s->stime = to_time(u.stime_ns);
-    spin_lock(&g->lock);
-    s->cutime = to_time(g->children_usage.utime_ns);
-    s->cstime = to_time(g->children_usage.stime_ns);
-    spin_unlock(&g->lock);
+    usage_add_children(&children, g);
+    s->utime = time_to_timeval(u.utime_ns);
+    s->stime = time_to_timeval(u.stime_ns);
+    s->cutime = time_to_timeval(children.utime_ns);
+    s->cstime = time_to_timeval(children.stime_ns);
 }
 
 static void put_status(struct core *c, const struct task *t)

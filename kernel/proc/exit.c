@@ -44,9 +44,9 @@ bool group_kill(struct group *g, int wait_status)
     return true;
 }
 
-/* Publishes the status and tells the other threads; `writer` writes a core file first. False: it was decided. */
-static bool group_begin_exit(struct group *g, int status, struct task *writer)
+bool group_begin_exit(int status, bool dump)
 {
+    struct group *g = current->group;
     bool first;
 
     spin_lock(&g->lock);
@@ -54,17 +54,12 @@ static bool group_begin_exit(struct group *g, int status, struct task *writer)
     if (first) {
         g->exiting = true;
         g->exit_status = status;
-        g->core_task = writer;
-        g->core_writing = writer;
+        g->core_task = dump ? current : NULL;
+        g->core_writing = dump;
         kill_but(g, current);
     }
     spin_unlock(&g->lock);
     return first;
-}
-
-bool group_begin_dump(int status)
-{
-    return group_begin_exit(current->group, status, current);
 }
 
 /* Takes what the thread shares with others out of others' sight, then gives it up. */
@@ -169,7 +164,7 @@ static _Noreturn void task_end(struct task *t, int status)
 
 _Noreturn void task_exit_group(int wait_status)
 {
-    (void)group_begin_exit(current->group, wait_status, NULL);
+    (void)group_begin_exit(wait_status, false);
     task_end(current, wait_status);
 }
 

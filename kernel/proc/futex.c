@@ -103,6 +103,27 @@ bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
     return a->addr == b->addr && a->owner == b->owner;
 }
 
+int futex_check(const u32 __user *addr, u32 value)
+{
+    u32 now;
+
+    if (get_user(now, addr))
+        return -EFAULT;
+    return now == value ? 0 : -EAGAIN;
+}
+
+struct futex_waiter *futex_first(struct futex_bucket *b, const struct futex_key *key)
+{
+    struct futex_waiter *w;
+
+    list_for_each(w, &b->waiters, link)
+    {
+        if (futex_key_equal(&w->key, key))
+            return w;
+    }
+    return NULL;
+}
+
 /* ---- Waking --------------------------------------------------------------------------------- */
 
 int futex_wake_locked(struct futex_bucket *b, const struct futex_key *key, int count, u32 bitset)
@@ -145,11 +166,6 @@ long futex_do_wake(const void __user *addr, bool shared, int count, u32 bitset)
     ret = futex_wake_locked(b, &key, max(count, 1), bitset);
     spin_unlock(&b->lock);
     return ret;
-}
-
-int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset)
-{
-    return (int)futex_do_wake(addr, shared, count, bitset);
 }
 
 /* ---- The call ------------------------------------------------------------------------------- */
@@ -224,9 +240,10 @@ long sys_futex(void __user *addr, int op, unsigned val, const void __user *timeo
     u64 deadline;
     int ret;
 
-    if (!waits && !(op & FUTEX_CLOCK_REALTIME))
-        return futex_acts(addr, op, val, (int)(uintptr_t)timeout, addr2, val3);
-    ret = waits ? import_deadline(timeout, op, &deadline) : -ENOSYS;
+    if (!waits)
+        return op & FUTEX_CLOCK_REALTIME ? -ENOSYS :
+                                           futex_acts(addr, op, val, (int)(uintptr_t)timeout, addr2, val3);
+    ret = import_deadline(timeout, op, &deadline);
     if (ret)
         return ret;
     if ((op & FUTEX_CLOCK_REALTIME) && !any_clock)

@@ -36,11 +36,16 @@ struct futex_waiter {
 int futex_key(const void __user *addr, bool shared, struct futex_key *key);
 bool futex_key_equal(const struct futex_key *a, const struct futex_key *b);
 
+/* Whether the word holds the value: 0, -EAGAIN, -EFAULT. */
+int futex_check(const u32 __user *addr, u32 value);
+
 struct futex_bucket *futex_bucket_of(const struct futex_key *key);
 void futex_bucket_lock(struct futex_bucket *b) ACQUIRES(&b->lock);
 /* Two that may be one, in the order of their addresses. */
 void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b);
 void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
+/* Who waits at `key` longest, or NULL. */
+struct futex_waiter *futex_first(struct futex_bucket *b, const struct futex_key *key) REQUIRES(&b->lock);
 
 /*
  * Wakes at most `count` plain waiters; their number. -EINVAL: came to one that waits for a lock;

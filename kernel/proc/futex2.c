@@ -38,10 +38,7 @@ static bool fits(u64 value)
 static int import_deadline(const struct __kernel_timespec __user *timeout, clockid_t clock,
                            u64 *deadline)
 {
-    *deadline = DEADLINE_NONE;
-    if (!timeout)
-        return 0;
-    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
+    if (timeout && clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
         return -EINVAL;
     return deadline_import_at(timeout, clock == CLOCK_REALTIME, deadline);
 }
@@ -90,19 +87,16 @@ static int leave_all(struct word *words, unsigned count)
 static int queue_all(struct word *words, unsigned *count, struct waitqueue *wq)
 {
     unsigned all = *count;
-    u32 now;
+    int err = 0;
 
-    for (*count = 0; *count < all;) {
+    for (*count = 0; !err && *count < all;) {
         struct word *word = &words[(*count)++];
 
         word->w.wq = wq;
         futex_queue(&word->w, &word->key, FUTEX_BITSET_MATCH_ANY);
-        if (get_user(now, word->addr))
-            return -EFAULT;
-        if (now != word->value)
-            return -EAGAIN;
+        err = futex_check(word->addr, word->value);
     }
-    return 0;
+    return err;
 }
 
 static int wait_multiple(struct word *words, unsigned count, u64 deadline)
@@ -137,7 +131,7 @@ long sys_futex_waitv(const struct futex_waitv __user *waiters, unsigned count, u
     ret = import_deadline(timeout, clock, &deadline);
     if (ret)
         return ret;
-    words = kzalloc(count * sizeof(*words));
+    words = kcalloc(count, sizeof(*words));
     if (!words)
         return -ENOMEM;
     ret = import_words(waiters, count, words);

@@ -129,18 +129,12 @@ static int state_find(const struct futex_key *key, struct pi_state **s)
 {
     struct futex_bucket *b = futex_bucket_of(key);
     struct futex_waiter *w;
-    int ret = 0;
+    int ret;
 
-    *s = NULL;
     futex_bucket_lock(b);
-    list_for_each(w, &b->waiters, link)
-    {
-        if (!futex_key_equal(&w->key, key))
-            continue;
-        *s = w->pi ? READ_ONCE(w->pi->state) : NULL;
-        ret = *s ? 0 : -EINVAL;
-        break;
-    }
+    w = futex_first(b, key);
+    *s = w && w->pi ? READ_ONCE(w->pi->state) : NULL;
+    ret = w && !*s ? -EINVAL : 0;
     spin_unlock(&b->lock);
     return ret;
 }
@@ -199,11 +193,9 @@ static int try_word(u32 __user *addr, const struct futex_key *key, const struct 
 /* The word names a task that is no more: had that time to change the word? -EAGAIN, or -ESRCH. */
 static int owner_gone(u32 __user *addr, u32 word)
 {
-    u32 now;
+    int ret = futex_check(addr, word);
 
-    if (get_user(now, addr))
-        return -EFAULT;
-    return now != word ? -EAGAIN : -ESRCH;
+    return ret ? ret : -ESRCH;
 }
 
 /* Puts `w` into the lock's bucket, from where it is if `moved`, and into the state. As state_join(). */
@@ -381,7 +373,8 @@ static int trylock(u32 __user *addr, const struct futex_key *key)
     return gone ? owner_gone(addr, word) : 0;
 }
 
-long futex_do_trylock_pi(u32 __user *addr, bool shared)
+/* Calls `fn` with the lock's mutex held until the word did not change meanwhile. */
+static int settle(u32 __user *addr, bool shared, int (*fn)(u32 __user *addr, const struct futex_key *key))
 {
     struct futex_key key;
     int ret = futex_key(addr, shared, &key);
@@ -390,9 +383,16 @@ long futex_do_trylock_pi(u32 __user *addr, bool shared)
         return ret;
     do {
         mutex_lock(pi_mutex_of(&key));
-        ret = trylock(addr, &key);
+        ret = fn(addr, &key);
         mutex_unlock(pi_mutex_of(&key));
     } while (ret == -EAGAIN);
+    return ret;
+}
+
+long futex_do_trylock_pi(u32 __user *addr, bool shared)
+{
+    int ret = settle(addr, shared, trylock);
+
     return ret > 0 ? 0 : ret ? ret : -EAGAIN;
 }
 
@@ -439,21 +439,11 @@ static int unlock(u32 __user *addr, const struct futex_key *key)
 
 long futex_do_unlock_pi(u32 __user *addr, bool shared)
 {
-    struct futex_key key;
     u32 word;
-    int ret;
 
     if (get_user(word, addr))
         return -EFAULT;
     if ((word & FUTEX_TID_MASK) != (u32)current->tid)
         return -EPERM;
-    ret = futex_key(addr, shared, &key);
-    if (ret)
-        return ret;
-    do {
-        mutex_lock(pi_mutex_of(&key));
-        ret = unlock(addr, &key);
-        mutex_unlock(pi_mutex_of(&key));
-    } while (ret == -EAGAIN);
-    return ret;
+    return settle(addr, shared, unlock);
 }

@@ -53,7 +53,6 @@ long futex_do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake
                       const u32 *expected)
 {
     struct futex_key key, key2;
-    u32 now;
     int ret;
 
     if (wake < 0 || move < 0)
@@ -61,13 +60,9 @@ long futex_do_requeue(u32 __user *addr, u32 __user *addr2, bool shared, int wake
     ret = futex_key(addr, shared, &key);
     if (!ret)
         ret = futex_key(addr2, shared, &key2);
-    if (ret)
-        return ret;
-    if (expected && get_user(now, addr))
-        return -EFAULT;
-    if (expected && now != *expected)
-        return -EAGAIN;
-    return wake_and_move(&key, &key2, wake, move);
+    if (!ret && expected)
+        ret = futex_check(addr, *expected);
+    return ret ? ret : wake_and_move(&key, &key2, wake, move);
 }
 
 /* FUTEX_WAKE_OP's encoded operation: new value and comparison. -ENOSYS: an unknown one. */

@@ -11,14 +11,12 @@
 static int wait_for_lock(struct pi_waiter *w, u32 __user *addr, const struct futex_key *key,
                          u32 value, u64 deadline)
 {
-    u32 now;
     int ret;
 
     futex_queue(&w->q, key, FUTEX_BITSET_MATCH_ANY);
-    if (get_user(now, addr))
-        return -EFAULT;
-    if (now != value)
-        return -EAGAIN;
+    ret = futex_check(addr, value);
+    if (ret)
+        return ret;
     if (futex_key_equal(key, &w->key))
         return -EINVAL;
     wait_event(ret, &w->wq, pi_over(w), deadline, true);
@@ -62,20 +60,12 @@ static int first_waiter(const struct futex_key *key, const struct futex_key *key
 {
     struct futex_bucket *b = futex_bucket_of(key);
     struct futex_waiter *w;
-    int ret = 0;
+    int ret;
 
-    *found = NULL;
     futex_bucket_lock(b);
-    list_for_each(w, &b->waiters, link)
-    {
-        if (!futex_key_equal(&w->key, key))
-            continue;
-        if (w->pi && futex_key_equal(&w->pi->key, key2))
-            *found = w->pi;
-        else
-            ret = -EINVAL;
-        break;
-    }
+    w = futex_first(b, key);
+    *found = w && w->pi && futex_key_equal(&w->pi->key, key2) ? w->pi : NULL;
+    ret = w && !*found ? -EINVAL : 0;
     spin_unlock(&b->lock);
     return ret;
 }
@@ -117,7 +107,6 @@ long futex_do_requeue_pi(u32 __user *addr, u32 __user *addr2, bool shared, int w
                          u32 expected)
 {
     struct futex_key key, key2;
-    u32 now;
     int ret;
 
     if (wake != 1 || move < 0 || addr == addr2)
@@ -130,11 +119,8 @@ long futex_do_requeue_pi(u32 __user *addr, u32 __user *addr2, bool shared, int w
     if (futex_key_equal(&key, &key2))
         return -EINVAL;
     mutex_lock(pi_mutex_of(&key2));
-    if (get_user(now, addr))
-        ret = -EFAULT;
-    else if (now != expected)
-        ret = -EAGAIN;
-    else
+    ret = futex_check(addr, expected);
+    if (!ret)
         ret = move_waiters(&key, &key2, addr2, move);
     mutex_unlock(pi_mutex_of(&key2));
     return ret;

@@ -45,7 +45,6 @@ int futex_wait_once(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 de
     struct waitqueue wq;
     struct futex_waiter w = {.wq = &wq};
     struct futex_key key;
-    u32 now;
     int ret;
 
     if (!bitset)
@@ -55,11 +54,8 @@ int futex_wait_once(u32 __user *addr, bool shared, u32 value, u32 bitset, u64 de
         return ret;
     waitqueue_init(&wq);
     futex_queue(&w, &key, bitset);
-    if (get_user(now, addr))
-        ret = -EFAULT;
-    else if (now != value)
-        ret = -EAGAIN;
-    else
+    ret = futex_check(addr, value);
+    if (!ret)
         wait_event(ret, &wq, READ_ONCE(w.woken), deadline, true);
     return futex_leave(&w) ? 0 : ret;
 }

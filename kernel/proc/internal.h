@@ -13,8 +13,11 @@ struct group *group_create(pid_t tgid);
 struct group *group_create_child(pid_t tgid, int exit_signal);
 /* Publishes it as a child of the current thread; `sibling`: of the current process' parent (CLONE_PARENT). */
 void group_add_child(struct group *g, bool sibling);
-/* proc/exit.c: the process ends with this status; the current thread writes a core file first. False: it ends already. */
-bool group_begin_dump(int status);
+/*
+ * The current process is to end: publishes the status and tells the other threads; `dump`: the current one writes a core
+ * file first. False: it was decided before.
+ */
+bool group_begin_exit(int status, bool dump);
 /* proc/core.c: a thread that ends waits while another one writes the core file, which it is a part of. */
 void core_rest(struct task *t);
 /* The last thread has ended: the parent hears of it, children go to another. Not for the first process. */
@@ -90,8 +93,6 @@ void rlimits_init(struct rlimit64_k *limits);
 /* The task for a pid argument where 0 means the caller; a reference, or NULL. */
 struct task *task_of_pid(pid_t pid);
 
-/* Wakes at most `count` waiters of a futex word whose bitset meets `bitset`; their number. */
-int futex_wake(u32 __user *addr, bool shared, int count, u32 bitset);
 /*
  * proc/futex_pi.c: `t` ends (`ends`) or runs another program: the first who waits for a priority-inheritance lock of
  * its own takes it. After the robust list, so that who finds it gone may rely on the words.

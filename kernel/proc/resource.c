@@ -71,17 +71,11 @@ void usage_add_children(struct usage *u, struct group *g)
     usage_add(u, &children);
 }
 
-static struct __kernel_old_timeval to_timeval(u64 ns)
-{
-    return (struct __kernel_old_timeval){.tv_sec = (long)(ns / NSEC_PER_SEC),
-                                         .tv_usec = (long)(ns % NSEC_PER_SEC / 1000)};
-}
-
 void usage_export(const struct usage *u, struct rusage *ru)
 {
     memset(ru, 0, sizeof(*ru));
-    ru->ru_utime = to_timeval(u->utime_ns);
-    ru->ru_stime = to_timeval(u->stime_ns);
+    ru->ru_utime = time_to_timeval(u->utime_ns);
+    ru->ru_stime = time_to_timeval(u->stime_ns);
     ru->ru_minflt = (long)u->minflt;
     ru->ru_majflt = (long)u->majflt;
     ru->ru_nvcsw = (long)u->nvcsw;

@@ -5,8 +5,7 @@
  */
 #include <kernel/syscall.h>
 #include <kernel/uaccess.h>
-#include <linux/futex.h>
-#include "internal.h"
+#include "futex.h"
 #include <syscalls.gen.h>
 
 long sys_set_robust_list(void __user *head, size_t size)
@@ -49,7 +48,7 @@ static int release_one(u32 __user *word, pid_t owner, bool pi, bool pending)
     if ((uintptr_t)word % sizeof(u32) || get_user(seen, word))
         return -EFAULT;
     if (pending && !pi && !(seen & FUTEX_TID_MASK))
-        (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
+        (void)futex_do_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     do {
         v = seen;
         if ((v & FUTEX_TID_MASK) != (u32)owner)
@@ -58,7 +57,7 @@ static int release_one(u32 __user *word, pid_t owner, bool pi, bool pending)
             return -EFAULT;
     } while (seen != v);
     if (!pi && (v & FUTEX_WAITERS))
-        (void)futex_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
+        (void)futex_do_wake(word, true, 1, FUTEX_BITSET_MATCH_ANY);
     return 0;
 }
 
@@ -101,5 +100,5 @@ void futex_exit(struct task *t, bool ends)
     robust_exit(t);
     futex_pi_exit(t, ends);
     if (t->clear_child_tid && !copy_to_user(t->clear_child_tid, &zero, sizeof(zero)))
-        (void)futex_wake(t->clear_child_tid, true, 1, FUTEX_BITSET_MATCH_ANY);
+        (void)futex_do_wake(t->clear_child_tid, true, 1, FUTEX_BITSET_MATCH_ANY);
 }

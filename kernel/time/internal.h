@@ -45,6 +45,5 @@ static inline u64 time_add(u64 a, u64 b)
 
 /* -EINVAL for a negative value or 1,000,000 microseconds and more. */
 int timeval_to_ns(const struct __kernel_old_timeval *tv, u64 *ns);
-struct __kernel_old_timeval time_to_timeval(u64 ns);
 
 #endif

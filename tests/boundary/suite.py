@@ -100,13 +100,13 @@ def attempt_files(ctx, seed):
     return result
 
 
-def attempt_threads(ctx, seed):
-    return harness.run([*bounded(THREADS_SECONDS), *command(ctx, seed, THREADS_SCRIPT)],
+def attempt_threads(ctx, seed, seconds=THREADS_SECONDS):
+    return harness.run([*bounded(seconds), *command(ctx, seed, THREADS_SCRIPT)],
                        timeout=TIMEOUT, env=ctx.env)
 
 
 def honest_threads(ctx):
-    result = attempt_threads(ctx, "0")
+    result = attempt_threads(ctx, "0", TIMEOUT)
     harness.expect(result.status == 5 and result.out == THREADS_LEFT,
                    f"an honest host: status {result.status}, {result.out!r}, {result.err[-500:]!r}")
 

@@ -89,7 +89,7 @@ def rules(s):
 
 
 def off(s):
-    """Without CoreDump nothing is written, and the limit is Debian's."""
+    """Without CoreDump nothing is written."""
     root = s.program("crash", "off")
     r = s.run(root, "", "/bin/crash", "/tmp")
     expect(r.status == 1 and r.errors() == "signal 11, core 0\n", f"status {r.status}: {r.errors()}")

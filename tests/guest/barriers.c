@@ -8,8 +8,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "children.h"
 
 #define ROUNDS 5000
@@ -85,7 +83,6 @@ static void test_store_buffering(void)
 
 static void test_errors(void)
 {
-    int status;
     pid_t pid;
 
     CHECK((membarrier(MEMBARRIER_CMD_QUERY, 0) & 0x1f) == 0x1f);
@@ -101,8 +98,7 @@ static void test_errors(void)
     pid = start();
     if (pid == 0) /* a child is registered as its parent is */
         _exit(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) ? 1 : 7);
-    status = child_status(pid);
-    CHECK(status == 7);
+    CHECK(child_status(pid) == 7);
 }
 
 /* Several callers at once, beside threads that sleep, compute and end. */

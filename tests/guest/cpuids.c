@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <unistd.h>
 #include "guest.h"
 
 struct answer {

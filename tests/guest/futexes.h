@@ -13,9 +13,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#ifndef FUTEX_LOCK_PI2
-#define FUTEX_LOCK_PI2 13
-#endif
 #define PRIVATE FUTEX_PRIVATE_FLAG
 
 typedef _Atomic uint32_t word_t;

@@ -232,7 +232,7 @@ static void test_file_parts(void)
     close(fd);
 }
 
-/* ---- Futexes ---------------------------------------------------------------------------------------- */
+/* ---- Pages in common -------------------------------------------------------------------------------- */
 
 /* Each time `in` says so: checks the pages, then passes the turn to `out`. */
 static void check_in_turn(const volatile unsigned char *p, int in, int out, int rounds)
@@ -323,6 +323,8 @@ static void test_lent(void)
     pair_close(&pair);
     CHECK(munmap(p, PAGES * PAGE) == 0);
 }
+
+/* ---- Futexes ---------------------------------------------------------------------------------------- */
 
 static uint32_t g_word;
 

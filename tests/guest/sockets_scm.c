@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* guest: runs=rights,garbage,credentials,fork */
-/* What travels with messages on AF_UNIX sockets: descriptors, also in circles, credentials; across fork. */
+/* What travels with messages on AF_UNIX sockets: descriptors, also in circles, credentials; across fork; /proc/net/unix. */
 #include "guest.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -538,7 +538,7 @@ int main(int argc, char **argv)
         test_fork_rights();
         test_server();
         test_death();
+        test_proc();
     }
-    test_proc();
     return guest_done();
 }

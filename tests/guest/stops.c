@@ -3,6 +3,7 @@
  * Stop and continue over processes and threads: waitpid(2) and waitid(2) of stopped and continued children, what
  * SIGCHLD tells, orphaned process groups, the parent's death, subreapers, children that nobody waits for.
  */
+#include "children.h"
 #include "servant.h"
 #include <sys/resource.h>
 #include <sys/times.h>
@@ -270,29 +271,28 @@ static void killed_in_vfork(void)
 /* A child stops this process, which is the first one inside, does something, and lets it go on. */
 static void stopped_by_child(int sig, int own_group)
 {
-    int pids[2], status;
     pid_t pid, parent = getpid();
+    int fds[2];
     char c;
 
-    CHECK(pipe(pids) == 0);
-    fflush(stdout);
-    pid = fork();
+    CHECK(pipe(fds) == 0);
+    pid = start();
     if (pid == 0) {
         if (own_group)
             CHECK(setpgid(0, 0) == 0);
         CHECK(kill(parent, sig) == 0);
         if (sig == SIGSTOP) /* an orphaned group natively ignores the others */
             CHECK(state_becomes(parent, "T"));
-        CHECK(write(pids[1], "x", 1) == 1);
+        CHECK(write(fds[1], "x", 1) == 1);
         if (sig == SIGSTOP)
             CHECK(*status_field(parent, "State") == 'T');
         CHECK(kill(parent, SIGCONT) == 0);
         _exit(g_guest_failures != 0);
     }
-    CHECK(read(pids[0], &c, 1) == 1);
-    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    close(pids[0]);
-    close(pids[1]);
+    CHECK(read(fds[0], &c, 1) == 1);
+    CHECK(child_status(pid) == 0);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 int main(int argc, char **argv)

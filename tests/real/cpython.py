@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-CPython's own tests (libpython3.11-testsuite): each runs natively in a chroot of the very files that it gets inside,
-and every single test must end as it does there: ok, skipped, failed. What differs is listed with its reason.
+CPython's own tests (libpython3.11-testsuite). Those in COMPARED run natively in a chroot of the very files that they get
+inside, and every single test must end as it does there: ok, skipped, failed. What differs is listed with its reason.
+Of the others all tests must pass inside.
 
 What takes minutes is here in part; the rest is run by hand:
 adyton run --memory 2g ROOT /usr/bin/python3.11 -m test test_multiprocessing_fork test_concurrent_futures ...

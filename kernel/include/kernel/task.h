@@ -82,7 +82,7 @@ struct group {
     unsigned live GUARDED_BY(&lock);          /* threads that have not ended */
     unsigned ending GUARDED_BY(&lock);        /* those of them that have begun to */
     struct task *exec_task GUARDED_BY(&lock); /* the thread whose exec(2) ends the others, or NULL */
-    struct waitqueue exit_wait;               /* woken at each thread's end */
+    struct waitqueue exit_wait;               /* woken at each thread's end, and by core files (proc/core.c) */
     struct sigpending pending GUARDED_BY(&lock);
     struct waitqueue signal_wait;             /* sigtimedwait, signalfd */
     struct rlimit64_k rlimits[RLIM_NLIMITS] GUARDED_BY(&lock);
@@ -156,7 +156,7 @@ struct task {
     struct cred *cred;                        /* only the task itself replaces it; others use task_cred() */
     char comm[COMM_SIZE];                     /* guarded by group->lock for writers */
 
-    /* Signals: only the task itself reads `blocked`; writers hold group->lock. */
+    /* Signals: only the task itself reads `blocked` (and who writes a core file, of those that rest); writers hold group->lock. */
     sigset64_t blocked, saved_blocked;
     bool restore_blocked;                     /* saved_blocked goes back after the syscall */
     struct sigpending pending;                /* guarded by group->lock */

@@ -16,6 +16,7 @@ u64 time_monotonic(void);
 u64 time_realtime(void);
 
 struct __kernel_timespec time_to_timespec(u64 ns);
+struct __kernel_old_timeval time_to_timeval(u64 ns);
 
 /* A moment that may lie before the epoch, split as struct timespec is: the rest is never negative. */
 static inline s64 time_seconds(s64 ns)

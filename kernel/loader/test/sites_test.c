@@ -257,6 +257,14 @@ static void out_of_reach(void **state)
 /* ---- For real
  * ------------------------------------------------------------------------------------- */
 
+#define CODE_MEMORY 0x20000
+
+/* For text, and in its second half for trampolines. */
+static u8 *code_memory(void)
+{
+    return mmap(NULL, CODE_MEMORY, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
 /* The file at `text`, its sites replaced, their trampolines at `block`. */
 static void install(const struct made *m, const struct site_list *l, u8 *text, u8 *block)
 {
@@ -273,9 +281,7 @@ static void run_replaced(void **state)
 {
     static struct made m;
     struct site_list l;
-    u8 *text =
-        mmap(NULL, 0x20000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    u8 *block = text + 0x10000;
+    u8 *text = code_memory(), *block = text + 0x10000;
     u8 code[256];
     /* getppid in front; getpid behind, in a loop; with a value kept in the red zone; both sides */
     size_t a = from_hex("b86e000000 0f05 c3", code);
@@ -304,7 +310,7 @@ static void run_replaced(void **state)
     assert_int_equal(fn(0), getpid());
     assert_int_equal(hosted_calls, calls + 4);
     sites_free(&l);
-    munmap(text, 0x20000);
+    munmap(text, CODE_MEMORY);
 }
 
 /* With RCX as an input, and results that instructions behind it use. */
@@ -312,9 +318,7 @@ static void run_cpuid(void **state)
 {
     static struct made m;
     struct site_list l;
-    u8 *text =
-        mmap(NULL, 0x20000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    u8 *block = text + 0x10000;
+    u8 *text = code_memory(), *block = text + 0x10000;
     u8 code[256];
     size_t a = from_hex("53 b804000000 b902000000 0fa2 89c8 5b c3", code); /* a move in front */
     size_t b = from_hex("53 89f8 89f1 eb00 0fa2 89d8 90 5b c3", code + a); /* jumped to: moves behind */
@@ -338,7 +342,7 @@ static void run_cpuid(void **state)
     assert_int_equal(fn(7, 0), ebx);
     assert_int_equal(hosted_cpuids, calls + 2);
     sites_free(&l);
-    munmap(text, 0x20000);
+    munmap(text, CODE_MEMORY);
 }
 
 static ssize_t read_fd(void *ctx, void *buf, size_t size, u64 pos)
