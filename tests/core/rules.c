@@ -239,6 +239,7 @@ static void test_content(void)
 
     CHECK(read(fd, text, sizeof(text) - 1) == 9 && strcmp(text, "00000033\n") == 0);
     CHECK_ERRNO(write(fd, "x", 1), EINVAL);
+    CHECK_ERRNO(write(fd, "0x:", 3), EINVAL);
     close(fd);
     make_memory();
     check_memory("default", NULL, (long[]){4096, 0, 0, 4096, 0, 0, 4096});

@@ -149,7 +149,8 @@ static bool parse_filter(const char *text, u32 *out)
         base = 8;
     }
     for (; *text && *text != '\n'; text++) {
-        unsigned digit = *text >= 'a' ? *text - 'a' + 10u : *text >= 'A' ? *text - 'A' + 10u : *text - '0' + 0u;
+        unsigned digit = *text >= 'a' ? *text - 'a' + 10u : *text >= 'A' ? *text - 'A' + 10u :
+                         *text <= '9' ? *text - '0' + 0u : base;
 
         if (digit >= base)
             return false;
