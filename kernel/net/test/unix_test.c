@@ -425,6 +425,42 @@ static void test_disconnect(void **state)
     assert_int_equal(g_files, 0);
 }
 
+static bool g_reading;
+
+static void read_all(void *arg)
+{
+    char c;
+
+    current->group = &g_group;
+    current->cred = &g_cred;
+    while (__atomic_load_n(&g_reading, __ATOMIC_RELAXED))
+        (void)get(arg, &c, 1, 0);
+}
+
+/* What a disconnection takes away may be in a reader's hands. */
+static void test_disconnect_reader(void **state)
+{
+    struct sock_addr none = {.size = 2, .family = AF_UNSPEC}, name = {.size = 5, .un = {AF_UNIX, "\0rd"}};
+    struct null_thread *t;
+    struct file *p[2];
+
+    (void)state;
+    assert_true(make_pair(SOCK_DGRAM, p));
+    assert_int_equal(unix_bind(sock(p[1]), &name), 0);
+    g_reading = true;
+    t = null_thread_start(read_all, p[0]);
+    for (int i = 0; i < 20000; i++) {
+        assert_int_equal(unix_dgram_connect(sock(p[0]), &name, false), 0);
+        (void)put(p[1], "a", 1, NULL); /* or the error that the last round left */
+        (void)put(p[1], "b", 1, NULL);
+        assert_int_equal(unix_dgram_connect(sock(p[0]), &none, false), 0);
+    }
+    __atomic_store_n(&g_reading, false, __ATOMIC_RELAXED);
+    null_thread_join(t);
+    close_pair(p);
+    assert_int_equal(g_files, 0);
+}
+
 /* ---- No memory ---------------------------------------------------------------------------------- */
 
 static void connect_and_carry(void)
@@ -493,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup(test_reachable, setup),
         cmocka_unit_test_setup(test_chain, setup),
         cmocka_unit_test_setup(test_disconnect, setup),
+        cmocka_unit_test_setup(test_disconnect_reader, setup),
         cmocka_unit_test_setup(test_no_memory, setup),
         cmocka_unit_test_setup(test_broken, setup),
     };
