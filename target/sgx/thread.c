@@ -38,8 +38,11 @@ _Static_assert(AREA_VECTOR + XSAVE_AREA_SIZE <= THREAD_AREA_SIZE, "layout");
 _Static_assert(THREAD_BLOCK_SIZE + ENCLAVE_PAGE_SIZE <= THREAD_STRIDE, "a guard page between blocks");
 _Static_assert(THREADS_START + THREAD_IDS * THREAD_STRIDE <= THREADS_END, "the zone holds them all");
 
-/* How long a thread that has nothing to do looks for a token before it leaves: about what leaving costs. */
-#define SPIN_CYCLES 12000UL
+/*
+ * How long a thread that has nothing to do looks for a token before it leaves: about what it costs to leave, to be
+ * woken by another thread's host call, and to come back.
+ */
+#define SPIN_CYCLES 48000UL
 
 static spinlock_t g_idle_lock = SPINLOCK_INIT("idle_threads");
 static struct target_thread *g_idle GUARDED_BY(&g_idle_lock);
